@@ -37,7 +37,6 @@ export const SUITES: readonly Suite[] = [
     seconds: 240,
   },
   {
-    // What it took when it was last measured whole, less what stands in `git` now.
     name: 'random',
     paths: [
       'test/agent/random.test.ts',
@@ -47,7 +46,7 @@ export const SUITES: readonly Suite[] = [
       'test/core/markdown.test.ts',
       'test/core/untrusted.test.ts',
       'test/gateway/safety.test.ts',
-      'test/e2e/canary-surfaces.test.ts',
+      'test/e2e/canary-surfaces.slow.test.ts',
       'test/journal/export.test.ts',
       'test/models/cut.test.ts',
       'test/models/turns.test.ts',

@@ -45,7 +45,7 @@ function table(found: readonly NetEntry[]): string {
     clockTime(each.at),
     each.agent ?? '-',
     each.who,
-    `${each.method ?? each.kind} ${each.host}:${each.port}`,
+    `${each.method ?? each.kind} ${each.host}:${each.port}${each.calls === undefined ? '' : ` × ${each.calls}`}`,
     `${size(each.bytesOut)} out`,
     `${size(each.bytesIn)} in`,
     each.outcome,
@@ -54,8 +54,9 @@ function table(found: readonly NetEntry[]): string {
   const widths = [0, 1, 2, 3, 4, 5].map(width);
   const lines = rows.map((row) => oneLine(row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '), 400));
   const sum = (of: (each: NetEntry) => number): number => found.reduce((total, each) => total + of(each), 0);
-  const failed = found.filter(({ outcome }) => outcome !== 'ok').length;
-  const calls = `${found.length} ${found.length === 1 ? 'call' : 'calls'}`;
+  const failed = sum(({ outcome, calls = 1 }) => (outcome === 'ok' ? 0 : calls));
+  const made = sum(({ calls = 1 }) => calls);
+  const calls = `${made} ${made === 1 ? 'call' : 'calls'}`;
   const carried = `${size(sum(({ bytesOut }) => bytesOut))} out, ${size(sum(({ bytesIn }) => bytesIn))} in`;
   return [...lines, `${calls}, ${failed} refused or failed: ${carried}`].join('\n');
 }

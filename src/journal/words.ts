@@ -50,8 +50,8 @@ const ENDED: Readonly<Record<DataOf<'escalation.ended'>['why'], string>> = {
 const size = (bytes: number): string => (bytes < 1000 ? `${bytes} B` : `${(bytes / 1000).toFixed(1)} kB`);
 
 const WORDS: Words = {
-  'net.sent': ({ who, agent, host, port, bytesOut, bytesIn, outcome }) =>
-    `${outcome === 'ok' ? 'sent' : `could not send (${outcome})`} ${size(bytesOut)} to ${host}:${port} for ${agent ?? 'the runtime'} (${who}), ${size(bytesIn)} came back`,
+  'net.sent': ({ who, agent, host, port, bytesOut, bytesIn, outcome, calls = 1 }) =>
+    `${outcome === 'ok' ? 'sent' : `could not send (${outcome})`} ${size(bytesOut)}${calls > 1 ? ` in ${calls} calls` : ''} to ${host}:${port} for ${agent ?? 'the runtime'} (${who}), ${size(bytesIn)} came back`,
   'message.received': (data, say) => `wrote to ${data.agent} via ${data.channel}${say(data.content)}`,
   'history.given': (data) => `brought ${count(data.messages.length, 'earlier message')}`,
   'sender.denied': (data) => `rejected ${data.sender} on ${data.channel}`,

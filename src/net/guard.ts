@@ -2,14 +2,14 @@ import { TLSSocket } from 'node:tls';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Injection, Scrub } from '../core/ports/injection.ts';
-import { REFUSED_HEADERS } from '../core/net/headers.ts';
+import { REFUSED_HEADERS, unreadable } from '../core/net/headers.ts';
 import { originOf, parseTarget, type Target } from '../core/net/host.ts';
-import { inspects, overridesRequest } from '../core/net/reach.ts';
+import { entriesFor, misleading } from '../core/net/reach.ts';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../core/ports/net.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ACCEPT_ENCODING, bodyStream, encodingOf } from './body.ts';
 import { type Answer, exchange, type Hop, type Watch, watch } from './exchange.ts';
-import { type Connect, connectPinned } from './connect.ts';
+import { type Connect, connectPinned, openTrust } from './connect.ts';
 import { type Lines, openLines, outcomeOf, type Recorder } from './line.ts';
 import { openDials } from './dial.ts';
 import { pin, type Resolve, systemResolve } from './pin.ts';
@@ -104,6 +104,7 @@ function headersOf({ message, scrub }: Got, changed: boolean): Headers {
     const name = (message.rawHeaders[index] as string).toLowerCase();
     if (name === 'set-cookie' || name === 'set-cookie2') continue;
     if (changed && (name === 'content-encoding' || name === 'content-length')) continue;
+    if (scrub !== null && scrub.text(name) !== name) continue;
     const value = message.rawHeaders[index + 1] as string;
     headers.append(name, scrub?.text(value) ?? value);
   }
@@ -116,6 +117,9 @@ function respond(answer: Got, hop: Hop, request: NetRequest, redirected: boolean
   if (status < 200 || status > 599)
     throw new NetError('protocol', `${originOf(hop.target)} answered with status ${status}`);
   const bodiless = hop.method === 'HEAD' || NULL_BODY.has(status);
+  const { 'transfer-encoding': coding = '', 'content-type': type = '' } = message.headers;
+  const why = answer.scrub === null || bodiless ? null : unreadable({ status, coding, type });
+  if (why !== null) throw new NetError('protocol', `${originOf(hop.target)}: ${why}`);
   const encoding = bodiless ? '' : encodingOf(message);
   const headers = headersOf(answer, encoding !== '' || answer.scrub !== null);
   if (bodiless) {
@@ -212,8 +216,8 @@ class Journey {
     const fields = { who: forWhom.who, origin: originOf(target), method: plain.method };
     try {
       const { hop, scrub } = await watching.race(this.injected(plain));
-      const past = Object.keys(hop.headers).find(overridesRequest);
-      if (past !== undefined && inspects(forWhom.only, target))
+      const past = misleading(Object.keys(hop.headers), entriesFor(forWhom.only, target));
+      if (past !== undefined)
         throw new NetError(
           'blocked',
           `${originOf(target)} is blocked: the header ${past} could name another method or path`,
@@ -241,9 +245,10 @@ class Journey {
  */
 export function openNet(options: NetOptions): Net & { close(): void } {
   const { clock, log, resolve = systemResolve, connect = connectPinned, ca = [], injection = null } = options;
-  const pools = openPools(connect, ca);
+  const trust = openTrust(ca);
+  const pools = openPools(connect, trust);
   const lines = openLines(options.record ?? (() => undefined), clock);
-  const dials = openDials({ clock, log, resolve, connect, ca, lines });
+  const dials = openDials({ clock, log, resolve, connect, trust, lines });
   return {
     request: async (request, forWhom) => {
       const watching = watch(clock, request);

@@ -4,6 +4,7 @@ import { type Clock, OVER } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import { errorText } from '../core/text/sentence.ts';
+import { Mutex } from '../core/time/mutex.ts';
 
 /** Milliseconds that records wait for others: what one answer has sent becomes one commit, and one batch of the export. */
 const GROUP_MS = 200;
@@ -13,6 +14,14 @@ const AGAIN_MS = 5_000;
 const MOST = 500;
 /** Records that wait for a store that does not take them; what is older is let go, with a warning. */
 const MOST_WAITING = 10_000;
+
+/**
+ * Milliseconds in which equal calls of the runtime itself become one record after the first. A messenger's poll alone would
+ * be thousands a day.
+ */
+const REPEAT_MS = 600_000;
+/** Kinds of such calls that are told apart at once. */
+const MOST_KINDS = 200;
 
 export interface SentLog {
   record(sent: Sent): void;
@@ -24,16 +33,79 @@ export interface SentLog {
   close(): Promise<void>;
 }
 
+/** Equal calls of an agent that stand for themselves in one group. */
+const MOST_EQUAL = 20;
+
+/** Joins what the runtime itself sends again and again. What an agent sends is joined only where it is too much (`crowd`). */
+class Repeats {
+  readonly #kinds = new Map<string, { since: number; more: Sent | null }>();
+
+  /** What is to be recorded now. */
+  take(sent: Sent): Sent[] {
+    const { who, agent, run, host, port, kind, method, outcome, started } = sent;
+    if (agent !== null || run !== null) return [sent];
+    const key = JSON.stringify([who, host, port, kind, method, outcome]);
+    const known = this.#kinds.get(key);
+    if (known !== undefined && started >= known.since && started < known.since + REPEAT_MS) {
+      known.more = known.more === null ? sent : joined(known.more, sent);
+      return [];
+    }
+    const rest = this.#drop((other, since) => other === key || started >= since + REPEAT_MS);
+    const [oldest] = this.#kinds.keys();
+    if (this.#kinds.size >= MOST_KINDS) rest.push(...this.#drop((other) => other === oldest));
+    this.#kinds.set(key, { since: started, more: null });
+    return [...rest, sent];
+  }
+
+  /** What has been held back. */
+  rest = (): Sent[] => this.#drop(() => true);
+
+  #drop(which: (key: string, since: number) => boolean): Sent[] {
+    const gone = [...this.#kinds].filter(([key, { since }]) => which(key, since));
+    for (const [key] of gone) this.#kinds.delete(key);
+    return gone.flatMap(([, { more }]) => more ?? []);
+  }
+}
+
+const joined = (one: Sent, two: Sent): Sent => ({
+  ...one,
+  bytesOut: one.bytesOut + two.bytesOut,
+  bytesIn: one.bytesIn + two.bytesIn,
+  ms: one.ms + two.ms,
+  calls: (one.calls ?? 1) + (two.calls ?? 1),
+});
+
+/** Joins equal calls beyond the first few: a command that does nothing but call must not fill the disk with its record. */
+function crowd(waiting: readonly Sent[]): Sent[] {
+  const kept: Sent[] = [];
+  const seen = new Map<string, { count: number; at: number }>();
+  for (const sent of waiting) {
+    const { who, agent, run, host, port, kind, method, outcome } = sent;
+    const key = JSON.stringify([who, agent, run, host, port, kind, method, outcome]);
+    const { count, at } = seen.get(key) ?? { count: 0, at: 0 };
+    const last = kept[at];
+    if (count >= MOST_EQUAL && last !== undefined) kept[at] = joined(last, sent);
+    else seen.set(key, { count: count + 1, at: kept.push(sent) - 1 });
+  }
+  return kept;
+}
+
 /** Puts on record what left, in groups and without making anybody wait. */
 export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'>; clock: Clock; log: Log }): SentLog {
   const over = new AbortController();
   const counts = new TrafficCounts();
+  const repeats = new Repeats();
   let waiting: Sent[] = [];
   let lost = 0;
   let writing: Promise<void> | null = null;
+  const turns = new Mutex();
 
-  const write = async (sync: boolean): Promise<boolean> => {
+  // One at a time: two would take the same records, and write them twice.
+  const write = (sync: boolean): Promise<boolean> => turns.run(() => writeAll(sync));
+
+  const writeAll = async (sync: boolean): Promise<boolean> => {
     while (waiting.length > 0) {
+      waiting = crowd(waiting);
       const group = waiting.slice(0, MOST);
       try {
         await store.commit({ events: group.map(eventOf), sync });
@@ -63,18 +135,19 @@ export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'
   return {
     record(sent) {
       counts.add(sent);
-      waiting.push(sent);
+      waiting.push(...repeats.take(sent));
       if (waiting.length > MOST_WAITING) {
         waiting.shift();
         if (lost++ === 0) log.error({}, 'records of what left over the network are lost: the store does not take them');
       }
-      if (!over.signal.aborted) writing ??= loop();
+      if (waiting.length > 0 && !over.signal.aborted) writing ??= loop();
     },
     traffic: () => counts.all(),
     flush: async () => void (await write(false)),
     async close() {
       over.abort(OVER);
       await writing;
+      waiting.push(...repeats.rest());
       await write(true);
     },
   };

@@ -2,6 +2,7 @@ import type net from 'node:net';
 import type WebSocket from 'ws';
 import { REFUSED_HEADERS } from '../core/net/headers.ts';
 import { originOf, parseTarget, type Target } from '../core/net/host.ts';
+import { entriesFor, misleading } from '../core/net/reach.ts';
 import { type ForWhom, NetError, type WebSocketLink, type WebSocketRequest } from '../core/ports/net.ts';
 import type { Dials } from './dial.ts';
 import { netError } from './exchange.ts';
@@ -30,6 +31,9 @@ export async function openWebSocket(
   const { signal, timeoutMs, idleMs, maxMessageBytes, protocols = [] } = wanted;
   const target = targetOf(wanted.url);
   const headers = headersOf(wanted.headers ?? {});
+  const past = misleading(Object.keys(headers), entriesFor(forWhom.only, target));
+  if (past !== undefined)
+    throw new NetError('blocked', `${originOf(target)} is blocked: the header ${past} could name another path`);
   const Client = await load();
   const url = new URL(target.url);
   const socket = await dials.dial(
@@ -91,14 +95,18 @@ function failureOf(error: Error, where: string): NetError {
 function linkOver(client: WebSocket, socket: net.Socket, where: string): WebSocketLink {
   client.binaryType = 'nodebuffer';
   let broken: NetError | null = null;
+  // What still comes after its reader has gone must not be put in the closed stream: that would throw in an event, where nobody catches.
+  let left = false;
   const messages = new ReadableStream<string | Uint8Array>(
     {
       start(controller) {
         const over = (): void => {
+          if (left) return;
           if (broken === null) controller.close();
           else controller.error(broken);
         };
         client.on('message', (data, binary) => {
+          if (left) return;
           controller.enqueue(binary ? (data as Buffer) : (data as Buffer).toString('utf8'));
           if ((controller.desiredSize ?? 0) <= 0) client.pause();
         });
@@ -107,7 +115,10 @@ function linkOver(client: WebSocket, socket: net.Socket, where: string): WebSock
         client.once('close', over);
       },
       pull: () => client.resume(),
-      cancel: () => client.terminate(),
+      cancel: () => {
+        left = true;
+        client.terminate();
+      },
     },
     { highWaterMark: 16 },
   );

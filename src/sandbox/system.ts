@@ -1,10 +1,23 @@
-import { copyFile, lstat, mkdir, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chown, copyFile, lstat, mkdir, open, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { EgressHandle } from '../core/ports/egress.ts';
-import { type Forwarder, forwarderWords, INSIDE, networkEnvironment, PORT } from './network.ts';
+import { type Forwarder, forwarderWords, EGRESS_FOLDER, networkEnvironment, PORT } from './network.ts';
 
-/** Something of the machine that a command sees, always read-only. */
-type Mount = { kind: 'bind'; from: string; to: string } | { kind: 'link'; target: string; to: string };
+/** Something of the machine that a command sees, read-only but for devices. */
+type Mount = { kind: 'bind' | 'device'; from: string; to: string } | { kind: 'link'; target: string; to: string };
+
+/** What bubblewrap takes from the machine, with major and minor number. */
+const DEVICES: Readonly<Record<string, readonly [number, number]>> = {
+  null: [1, 3],
+  zero: [1, 5],
+  full: [1, 7],
+  random: [1, 8],
+  urandom: [1, 9],
+  tty: [5, 0],
+};
+const NOBODY = 65534;
 
 /** Programs and libraries. What is a link on the machine (a merged /usr) is the same link inside. */
 const FOLDERS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/nix/store'];
@@ -100,8 +113,36 @@ async function coverProc(): Promise<Mount[]> {
   return mounts;
 }
 
+/**
+ * Devices of our own, if the runtime is root: a command has no rights of root's, but owns what root owns, and could change the
+ * mode of the machine's `/dev/null`. These belong to nobody. None where such files cannot be made or opened; then a command
+ * sees the machine's.
+ */
+async function ownDevices(folder: string): Promise<Mount[]> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true, mode: 0o755 });
+  try {
+    return await Promise.all(
+      Object.entries(DEVICES).map(async ([name, [major, minor]]) => {
+        const from = join(folder, name);
+        await promisify(execFile)('mknod', ['-m', '666', from, 'c', String(major), String(minor)], {
+          env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin' },
+        });
+        await chown(from, NOBODY, NOBODY);
+        // A file system may be mounted without devices; a terminal cannot be opened by who has none.
+        if (name !== 'tty') await (await open(from, 'r')).close();
+        return { kind: 'device' as const, from, to: `/dev/${name}` };
+      }),
+    );
+  } catch {
+    return [];
+  }
+}
+
 export interface SystemMounts {
   system: Mount[];
+  /** To be mounted over those of bubblewrap. */
+  devices: Mount[];
   /** To be mounted after /proc. */
   proc: Mount[];
   /** To be mounted after the checkout. */
@@ -117,6 +158,7 @@ export async function readSystem(folder: string, root: boolean): Promise<SystemM
   await writeFile(alternates, '/run/objects\n', { mode: 0o644 });
   return {
     system: [...(await programs()), ...(await writeEtc(join(folder, 'etc')))],
+    devices: root ? await ownDevices(join(folder, 'dev')) : [],
     proc: root ? await coverProc() : [],
     late: [{ kind: 'bind', from: alternates, to: '/workspace/.git/objects/info/alternates' }],
   };
@@ -136,6 +178,7 @@ export const ENVIRONMENT: Readonly<Record<string, string>> = {
 
 export interface BwrapPlan {
   system: readonly Mount[];
+  devices: readonly Mount[];
   proc: readonly Mount[];
   late: readonly Mount[];
   checkout: { dir: string; git: string; objects: string };
@@ -163,7 +206,7 @@ const programInside = (program: string): string =>
 export const forwarderInside = ({ network }: Pick<BwrapPlan, 'network'>): string[] =>
   network === null
     ? []
-    : forwarderWords({ ...network.forwarder, program: programInside(network.forwarder.program) }, INSIDE, PORT);
+    : forwarderWords({ ...network.forwarder, program: programInside(network.forwarder.program) }, EGRESS_FOLDER, PORT);
 
 /** The whole folder is shown, so that the new socket of a restarted runtime is seen. */
 function networkArgs({ network }: BwrapPlan): string[] {
@@ -171,14 +214,20 @@ function networkArgs({ network }: BwrapPlan): string[] {
   const { handle, forwarder } = network;
   const inside = programInside(forwarder.program);
   return [
-    ['--ro-bind', handle.dir, INSIDE],
+    ['--ro-bind', handle.dir, EGRESS_FOLDER],
     inside === FORWARDER ? ['--ro-bind', forwarder.program, inside] : [],
-    ...Object.entries(networkEnvironment(handle, INSIDE)).map(([name, value]) => ['--setenv', name, value]),
+    ...Object.entries(networkEnvironment(handle, EGRESS_FOLDER, handle.own)).map(([name, value]) => [
+      '--setenv',
+      name,
+      value,
+    ]),
   ].flat();
 }
 
+const BIND = { bind: '--ro-bind', device: '--dev-bind' };
+
 const mount = (entry: Mount): string[] =>
-  entry.kind === 'link' ? ['--symlink', entry.target, entry.to] : ['--ro-bind', entry.from, entry.to];
+  entry.kind === 'link' ? ['--symlink', entry.target, entry.to] : [BIND[entry.kind], entry.from, entry.to];
 
 /**
  * Everything a command can see and do, as bubblewrap's options. The only folders that can be written are the checkout, its
@@ -200,6 +249,7 @@ export function bwrapArgs(plan: BwrapPlan): string[] {
     ['--proc', '/proc'],
     ...plan.proc.map(mount),
     ['--dev', '/dev'],
+    ...plan.devices.map(mount),
     tmpfs('/dev/shm'),
     ['--remount-ro', '/dev'],
     tmpfs('/tmp'),

@@ -1,5 +1,6 @@
 import type { SecretBinding } from '../core/agent.ts';
-import { overridesRequest, reachVerdict } from '../core/net/reach.ts';
+import { sameHeader } from '../core/net/headers.ts';
+import { misleading, reachVerdict } from '../core/net/reach.ts';
 import type { FollowedBody, Injected, Injection, Outgoing, Scrub } from '../core/ports/injection.ts';
 import { errorText } from '../core/text/sentence.ts';
 import { type Found, type Holder, isOwn, LONGEST_PLACEHOLDER, placeholderOf, placeholdersIn } from './placeholder.ts';
@@ -27,6 +28,9 @@ export interface InjectionOptions {
 
 /** Values of one secret that are looked for in answers: a server may repeat what it was sent before a rotation. */
 const MAX_KNOWN = 8;
+
+/** Headers with which a caller chooses in what form the answer comes. */
+const CHOOSES_FORM = /^(?:(?:request-|if-)?range|a-im|accept-(?:charset|encoding))$/;
 
 type Place = Pick<Outgoing, 'agent' | 'target' | 'method'>;
 
@@ -92,10 +96,12 @@ class BoundSecrets implements Injection {
       added[binding.header] = binding.format.replace('{}', () => value.value);
     }
     const scrub = await this.#scrubFor(request);
-    if (scrub === null) return { ok: true, headers: { ...headers, ...added }, scrub };
-    // What is packed, or comes in parts of the caller's choice, could not be looked through.
-    const { range: _range, 'if-range': _ifRange, ...whole } = headers;
-    return { ok: true, headers: { ...whole, ...added, 'accept-encoding': 'identity' }, scrub };
+    // What is packed, or comes in parts or a charset of the caller's choice, could not be looked through.
+    const kept = Object.entries(headers).filter(
+      ([name]) => added[sameHeader(name)] === undefined && (scrub === null || !CHOOSES_FORM.test(sameHeader(name))),
+    );
+    const own = scrub === null ? added : { ...added, 'accept-encoding': 'identity' };
+    return { ok: true, headers: { ...Object.fromEntries(kept), ...own }, scrub };
   }
 
   follow(request: Omit<Outgoing, 'body'>): FollowedBody {
@@ -196,11 +202,15 @@ function wrong(
   if (!target.secure) return `the secret ${first.name} goes to ${target.host} over TLS only: use https`;
   const set = new Set(fitting.map(({ header }) => header));
   // With a key of somebody else a request could carry what it likes to that somebody's account at a host that is trusted.
-  const foreign = there.find(({ header }) => headers[header] !== undefined && !set.has(header));
+  const given = new Set(Object.keys(headers).map(sameHeader));
+  const foreign = there.find(({ header }) => given.has(header) && !set.has(header));
   if (foreign !== undefined)
     return `the header ${foreign.header} is set by the secret ${foreign.name} alone at ${target.host}, and that does not cover ${method} of this path`;
-  const narrow = fitting.some(({ methods, path }) => methods !== null || path !== null);
-  const override = narrow ? Object.keys(headers).find(overridesRequest) : undefined;
+  const covered = fitting.map((binding) => ({
+    methods: binding.methods,
+    paths: binding.path === null ? null : [binding.path],
+  }));
+  const override = misleading(Object.keys(headers), covered);
   return override === undefined ? null : `the header ${override} could have the server read another request than this`;
 }
 

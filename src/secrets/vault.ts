@@ -173,12 +173,22 @@ class AgeVault implements OpenVault {
         if (isNew && place.from === 'file') await this.#writeKey(place, next);
         if (to && placeText(this.#parts, place) !== placeText(this.#parts, here)) await writePlace(this.#parts, place);
       } catch (error) {
-        await this.#write(entries, [old]);
+        await this.#backToStanding();
         throw error instanceof VaultClosed ? error : unwritten(this.#parts.home, error);
       }
       await this.#write(entries, [next]);
       return { publicKey: await publicKey(next.key), where: placeText(this.#parts, place) };
     });
+  }
+
+  /**
+   * After a change of the key that failed halfway: whichever key stands in its place now is the one that counts. To write with the
+   * other would lock everybody out at the next start. If this write fails too, both keys open the file until `settle`.
+   */
+  async #backToStanding(): Promise<void> {
+    this.#state = { is: 'none' };
+    const again = this.#toWrite().then(({ entries, key }) => this.#write(entries, [key]));
+    await again.catch(() => undefined);
   }
 
   async #nextKey(

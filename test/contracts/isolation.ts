@@ -182,6 +182,7 @@ export function isolationContract(suite: IsolationSuite): void {
         'su -c true',
         'chown 0:0 a.txt',
         'mknod /tmp/null c 1 3',
+        ...['null', 'zero', 'full', 'random', 'urandom', 'tty'].map((name) => `chmod 666 /dev/${name}`),
         'hostname other',
         'setpriv --reuid 0 true',
         'nsenter -t 1 -m true',
@@ -194,6 +195,8 @@ export function isolationContract(suite: IsolationSuite): void {
         'mv .git other',
       ];
       assert.deepEqual(await succeeding(attempts), []);
+      const { text } = await run('echo x >/dev/null; head -c 3 /dev/zero | wc -c; head -c 3 /dev/urandom | wc -c');
+      assert.equal(text.replaceAll(' ', ''), '3\n3\n');
       assert.equal(await readFile('/proc/sys/vm/swappiness', 'utf8').catch(() => ''), before);
     });
 

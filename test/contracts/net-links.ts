@@ -186,6 +186,8 @@ export function netLinkContract(name: string, open: (t: TestContext) => Net): vo
     assert.deepEqual(chats.seen, ['/chat Bearer x']);
     const other = socketTo(chats.port, { url: `ws://127.0.0.1:${chats.port}/other` });
     await fails(guard.websocket(other, forPort(chats.port, { only })), 'blocked');
+    const past = socketTo(chats.port, { headers: { 'x-original-url': '/other' } });
+    await fails(guard.websocket(past, forPort(chats.port, { only })), 'blocked', /header/);
     await fails(guard.websocket(socketTo(chats.port), forPort(chats.port, { privateHosts: [] })), 'blocked');
     await fails(guard.websocket(socketTo(chats.port, { headers: { Host: 'x' } }), forPort(chats.port)), 'protocol');
     await fails(guard.websocket(socketTo(server.port), forPort(server.port)), 'redirect');
@@ -204,17 +206,33 @@ export function netLinkContract(name: string, open: (t: TestContext) => Net): vo
     const raw = await serveRaw(t, (socket) => socket.destroy());
     await fails(guard.websocket(socketTo(raw), forPort(raw)), 'connect');
   });
+
+  test(`${name}: a reader that leaves a WebSocket ends it, with what still lies in it`, async (t) => {
+    const chats = await socketServer(t, (_said, answer) => {
+      for (let n = 0; n < 100; n += 1) answer(Buffer.alloc(1000, n));
+    });
+    const guard = open(t);
+    const chat = await guard.websocket(socketTo(chats.port), forPort(chats.port));
+    await chat.send('more');
+    const reader = chat.messages.getReader();
+    assert.equal((await reader.read()).value?.length, 1000);
+    await reader.cancel();
+    // Its own end comes before the other side hears of it.
+    await chats.closed;
+  });
 }
 
 async function socketServer(
   t: TestContext,
   heard: (said: string | Buffer, answer: (text: string | Buffer) => void) => void,
-): Promise<{ port: number; seen: string[] }> {
+): Promise<{ port: number; seen: string[]; closed: Promise<void> }> {
   const seen: string[] = [];
+  const closed = Promise.withResolvers<void>();
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
   server.on('connection', (socket, request) => {
     seen.push(`${request.url} ${request.headers.authorization ?? ''}`.trim());
     socket.on('error', () => undefined);
+    socket.once('close', () => closed.resolve());
     socket.on('message', (data, binary) =>
       heard(binary ? (data as Buffer) : (data as Buffer).toString(), (answer) => socket.send(answer)),
     );
@@ -226,5 +244,5 @@ async function socketServer(
   });
   const address = server.address();
   assert.ok(address !== null && typeof address === 'object');
-  return { port: address.port, seen };
+  return { port: address.port, seen, closed: closed.promise };
 }

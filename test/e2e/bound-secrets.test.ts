@@ -56,6 +56,9 @@ before(async () => {
       return void response.writeHead(302, { location: `https://127.0.0.1:${elsewhere.port}/` }).end();
     if (url === '/api/leak')
       return void response.writeHead(302, { location: `https://127.0.0.1:${elsewhere.port}/?${sent.slice(7)}` }).end();
+    if (url === '/api/part') return void response.writeHead(206, { 'content-range': 'bytes 0-9/99' }).end(sent);
+    if (url === '/api/wide')
+      return void response.writeHead(200, { 'content-type': 'text/plain; charset=utf-16le' }).end(sent);
     if (url === '/api/inside') return void response.writeHead(307, { location: '/public' }).end();
     response.writeHead(200, { 'content-type': 'text/plain' });
     response.write(`you sent ${sent.slice(0, 20)}`);
@@ -100,6 +103,11 @@ test('A42 a bound credential arrives with requests of its agent, which sees a pl
   assert.equal(forge.hits.at(-1)?.credential, undefined);
   await fetched(at(forge, '/api/echo'), 'other');
   assert.deepEqual(forge.hits.at(-1), { url: '/api/echo', credential: undefined });
+});
+
+test('an answer in a form that nobody can look through is refused', { skip }, async () => {
+  assert.match(await fetched(at(forge, '/api/part')), /the answer is a part, though that was not asked for/);
+  assert.match(await fetched(at(forge, '/api/wide')), /in a charset in which nothing can be looked for: ask for UTF-8/);
 });
 
 test('a secret that is not kept is a problem, and requests that need it are refused', { skip }, async () => {

@@ -72,7 +72,14 @@ async function build(root: string, clients: boolean): Promise<void> {
   for (const path of files) await copyInto(root, path);
 }
 
-/** Makes the image once a machine. Rejects if podman cannot. */
+/** Busybox alone: no bash, no Git, no /etc. */
+async function buildSmall(root: string): Promise<void> {
+  await chmod(root, 0o755);
+  await mkdir(join(root, 'bin'));
+  await copyFile('/bin/busybox', join(root, 'bin', 'busybox'));
+  for (const name of ['sh', 'cat', 'id', 'mkdir']) await symlink('busybox', join(root, 'bin', name));
+}
+
 async function made(clients: boolean): Promise<string> {
   // What it is made of: another Git or Perl is another image.
   const versions = await Promise.all(
@@ -82,23 +89,38 @@ async function made(clients: boolean): Promise<string> {
     .update(JSON.stringify([PROGRAMS, clients && CLIENTS, versions, 4]))
     .digest('hex')
     .slice(0, 12);
-  const name = `localhost/ruche-test:${tag}`;
-  const digest = (): Promise<string> => run('podman', 'image', 'inspect', '--format', '{{.Digest}}', name);
+  return importOnce('localhost/ruche-test', tag, (root) => build(root, clients));
+}
+
+/** Makes an image once a machine. Rejects if podman cannot. */
+async function importOnce(name: string, tag: string, fill: (root: string) => Promise<void>): Promise<string> {
+  const tagged = `${name}:${tag}`;
+  const digest = (): Promise<string> => run('podman', 'image', 'inspect', '--format', '{{.Digest}}', tagged);
   const known = await digest().catch(() => '');
-  if (known !== '') return `localhost/ruche-test@${known}`;
+  if (known !== '') return `${name}@${known}`;
   const root = await mkdtemp(join(tmpdir(), 'ruche-image-'));
   try {
-    await build(root, clients);
+    await fill(root);
     const tar = spawn('tar', ['-C', root, '--owner=0', '--group=0', '-c', '.'], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    const load = spawn('podman', ['import', '-', name], { stdio: [tar.stdout, 'ignore', 'ignore'] });
+    const load = spawn('podman', ['import', '-', tagged], { stdio: [tar.stdout, 'ignore', 'ignore'] });
     const [code] = (await once(load, 'close')) as [number];
     if (code !== 0) throw new Error('podman import failed');
-    return `localhost/ruche-test@${await digest()}`;
+    return `${name}@${await digest()}`;
   } finally {
     await rm(root, { recursive: true, force: true });
   }
+}
+
+/** An image with nothing but busybox, and the reason to skip where it cannot be made. */
+export async function smallImageHere(): Promise<{ image: string; skip: string | false }> {
+  const there = await Promise.all([run('podman', '--version'), stat('/bin/busybox')]).then(
+    () => true,
+    () => false,
+  );
+  const skip = requirePeer('podman or busybox-static', there);
+  return { image: skip === false ? await importOnce('localhost/ruche-small', '1', buildSmall) : '', skip };
 }
 
 /** The image of the suites, and the reason to skip where podman is not there. With `clients`: curl, npm and Git over HTTPS. */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -86,7 +86,16 @@ export async function bwrapHere(): Promise<{ features: BwrapFeatures | null; ski
   return { features: probe.ok ? probe.features : null, skip: requirePeer(`bubblewrap (${probe.why})`, probe.ok) };
 }
 
-/** Process ids whose command line or working folder holds the text. */
+/** Process ids that work in a folder. */
+export async function processesIn(folder: string): Promise<number[]> {
+  const found: number[] = [];
+  for (const name of await readdir('/proc'))
+    if (/^\d+$/.test(name) && (await readlink(`/proc/${name}/cwd`).catch(() => '')) === folder)
+      found.push(Number(name));
+  return found;
+}
+
+/** Process ids whose command line holds the text. */
 export async function processesWith(text: string): Promise<number[]> {
   const found: number[] = [];
   for (const name of await readdir('/proc')) {

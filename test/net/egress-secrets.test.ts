@@ -186,6 +186,74 @@ test('an answer that is packed all the same is refused, since nobody could look 
   assert.match(body, /the answer is packed/);
 });
 
+test('an answer in a form that nobody could look through is refused, and none is asked for', { skip }, async (t) => {
+  const answers: Record<string, (credential: string, response: http.ServerResponse) => void> = {
+    part: (credential, response) => void response.writeHead(206, { 'content-range': 'bytes 0-3/99' }).end(credential),
+    wide: (credential, response) =>
+      void response.writeHead(200, { 'content-type': 'text/plain; charset="UTF-16"' }).end(credential),
+    mainframe: (_, response) => void response.writeHead(200, { 'content-type': 'text/plain;charset=IBM037' }).end('x'),
+    switched: (credential, { socket }) =>
+      void socket?.end(`HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n${credential}`),
+  };
+  const at = await lab(t, (request, response) => {
+    const answer = answers[(request.url ?? '').split('/').at(-1) ?? ''];
+    if (answer !== undefined) return answer(request.headers.authorization ?? '', response);
+    response.end(JSON.stringify(request.headers));
+  });
+  for (const kind of Object.keys(answers))
+    assert.match(
+      await raw(at, request(at, `GET /repos/our/${kind}`)),
+      /^HTTP\/1\.1 502 [^]*(?:not asked for|in a charset)/,
+      kind,
+    );
+  const chosen = [
+    'Range: bytes=0-3',
+    'Request-Range: bytes=0-3',
+    'A-IM: gzip',
+    'Accept-Charset: utf-16',
+    'If-Range: x',
+  ];
+  const arrived = await raw(at, request(at, 'GET /repos/our/x', chosen));
+  assert.match(arrived, /200 OK/);
+  assert.doesNotMatch(arrived, /"(?:range|request-range|a-im|accept-charset|if-range)"/);
+});
+
+test('a value comes back neither as a header’s name, nor in another case, nor in UTF-16', { skip }, async (t) => {
+  const value = 'deadbeefcafe0123456789abcdef0042';
+  const at = await lab(t, (request, response) => {
+    const sent = (request.headers.authorization ?? '').replace('Bearer ', '');
+    response.setHeader(`x-${sent}`, '1');
+    response.end(Buffer.concat([Buffer.from(sent.toUpperCase()), Buffer.from(sent, 'utf16le')]));
+  });
+  at.secrets.value = value;
+  const answer = await raw(at, request(at, 'GET /repos/our/x'));
+  assert.match(answer, /200 OK[^]*ruche-secret\.github\.[0-9a-f]{32}/);
+  assert.ok(!answer.replaceAll('\0', '').toLowerCase().includes(value), answer);
+});
+
+test('headers that CGI takes for another one are no way round', { skip }, async (t) => {
+  const seen: string[][] = [];
+  const at = await lab(
+    t,
+    (request, response) => {
+      seen.push(request.rawHeaders);
+      response.end();
+    },
+    { header: 'x-api-key', format: '{}', methods: ['GET'] },
+  );
+  assert.match(await raw(at, request(at, 'GET /repos/our/x', ['X_Api_Key: foreign-0123'])), /200 OK/);
+  assert.deepEqual([seen.length, seen[0]?.includes(VALUE), seen[0]?.includes('foreign-0123')], [1, true, false]);
+  assert.match(
+    await raw(at, request(at, 'GET /mine', ['X_Api-Key: foreign-0123'])),
+    /403 [^]*set by the secret github/,
+  );
+  assert.match(
+    await raw(at, request(at, 'GET /repos/our/x', ['X_HTTP_Method_Override: DELETE'])),
+    /403 [^]*another request/,
+  );
+  assert.equal(seen.length, 1);
+});
+
 test(
   'a path that a server could read as another, or another method, never carries the credential',
   { skip },

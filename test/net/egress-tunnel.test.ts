@@ -182,6 +182,18 @@ test('a WebSocket is opened over plain HTTP where the list allows its host', asy
   assert.equal(status(await lab.say(bad)), '403');
 });
 
+test('a request to switch that has a body is a plain request', async (t) => {
+  const server = await serve(t, (request, response, body) =>
+    response.end(`${request.headers.upgrade ?? 'none'} ${body}`),
+  );
+  const lab = await openEgressLab(t, [`good.org:${server.port}`]);
+  const said = ask(lab, `http://good.org:${server.port}/`, 'Upgrade: websocket\r\nContent-Length: 3\r\n', 'POST');
+  assert.match(
+    await lab.say(`${said.replace('Connection: close', 'Connection: close, Upgrade')}abc`),
+    /200 OK[^]*none abc$/,
+  );
+});
+
 test('no other protocol is switched to', async (t) => {
   const server = await serve(t, (request, response) =>
     response.end(`${request.headers.upgrade ?? 'none'} ${String(request.headers['http2-settings'] ?? 'none')}`),

@@ -74,6 +74,18 @@ test('what is sent within a moment is one commit, beside the runs, and nobody wa
   assert.equal(batches.length, 2);
 });
 
+test('writing at the end while a group is being written puts nothing on record twice', async () => {
+  const { log, batches, waits } = openLab();
+  for (const started of [1, 2, 3]) log.record(sent({ started }));
+  waits[0]?.over();
+  await Promise.all([log.flush(), log.flush(), log.close()]);
+  const events = batches.flatMap((batch) => batch.events);
+  assert.deepEqual(
+    events.map(({ data }) => (data as Sent).started),
+    [1, 2, 3],
+  );
+});
+
 test('a store that refuses is tried again, and the order stays', async () => {
   const lab = openLab();
   const { log, batches, waits } = lab;
@@ -92,6 +104,48 @@ test('a store that refuses is tried again, and the order stays', async () => {
     [1, 2],
   );
   assert.equal(lab.kept.lines.filter((line) => line.includes('not on record yet')).length, 1);
+});
+
+test('a command that does nothing but call does not fill the disk with its record, and the sums hold each call', async () => {
+  const { log, batches } = openLab();
+  for (let n = 0; n < 5000; n++) log.record(sent({ kind: 'proxy' }));
+  log.record(sent({ kind: 'proxy', host: 'y.org' }));
+  await log.close();
+  const kept = batches.flatMap(({ events }) => events.map(({ data }) => data as Sent));
+  assert.deepEqual(
+    kept.map(({ host, calls = 1 }) => `${host} ${calls}`),
+    [...Array.from({ length: 19 }, () => 'x.org 1'), 'x.org 4981', 'y.org 1'],
+  );
+  assert.equal(
+    kept.reduce((sum, { bytesOut }) => sum + bytesOut, 0),
+    50_010,
+  );
+});
+
+test('what the runtime itself sends again and again is one record in ten minutes, and a few calls of agents never are', async () => {
+  const { log, batches } = openLab();
+  const poll = (minute: number): Sent =>
+    sent({ agent: null, run: null, who: 'channel:telegram', started: minute * 60_000 });
+  for (let minute = 0; minute < 25; minute++) log.record(poll(minute));
+  log.record({ ...poll(25), outcome: 'timeout' });
+  log.record(sent());
+  log.record(sent());
+  await log.close();
+  const kept = batches.flatMap(({ events }) => events.map(({ data }) => data as Sent));
+  const calls = (of: (each: Sent) => boolean): number[] => kept.filter(of).map((each) => each.calls ?? 1);
+  const polls = calls(({ who, outcome }) => who === 'channel:telegram' && outcome === 'ok');
+  assert.deepEqual(
+    polls.toSorted((a, b) => a - b),
+    [1, 1, 1, 4, 9, 9],
+  );
+  assert.equal(
+    kept.filter(({ agent }) => agent === null).reduce((sum, { bytesOut }) => sum + bytesOut, 0),
+    260,
+  );
+  assert.deepEqual(
+    [calls(({ outcome }) => outcome === 'timeout'), calls(({ agent }) => agent === 'ada')],
+    [[1], [1, 1]],
+  );
 });
 
 test('sums have a bounded number of labels', () => {

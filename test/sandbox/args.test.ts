@@ -9,6 +9,7 @@ const PLAN: BwrapPlan = {
     { kind: 'bind', from: '/usr', to: '/usr' },
     { kind: 'link', target: 'usr/bin', to: '/bin' },
   ],
+  devices: [{ kind: 'device', from: '/h/dev/null', to: '/dev/null' }],
   proc: [{ kind: 'bind', from: '/proc/sys', to: '/proc/sys' }],
   late: [{ kind: 'bind', from: '/h/alternates', to: '/workspace/.git/objects/info/alternates' }],
   checkout: { dir: '/h/checkout', git: '/h/git', objects: '/w/.git/objects' },
@@ -41,6 +42,7 @@ const ARITY: Readonly<Record<string, number>> = {
   '--setenv': 2,
   '--ro-bind': 2,
   '--bind': 2,
+  '--dev-bind': 2,
   '--symlink': 2,
   '--proc': 1,
   '--dev': 1,
@@ -85,6 +87,7 @@ test('A35 the sandbox is exactly this', () => {
     ['--proc', '/proc'],
     ['--ro-bind', '/proc/sys', '/proc/sys'],
     ['--dev', '/dev'],
+    ['--dev-bind', '/h/dev/null', '/dev/null'],
     ['--size', '1000'],
     ['--tmpfs', '/dev/shm'],
     ['--remount-ro', '/dev'],
@@ -112,6 +115,7 @@ test('A35 no plan opens more: only two places can be written, no network, no cap
   );
   const plan: fc.Arbitrary<BwrapPlan> = fc.record({
     system: fc.array(fc.record({ kind: fc.constant('bind' as const), from: word, to: word })),
+    devices: fc.constant(PLAN.devices),
     proc: fc.constant(PLAN.proc),
     late: fc.constant(PLAN.late),
     checkout: fc.record({ dir: word, git: word, objects: word }),
@@ -131,6 +135,8 @@ test('A35 no plan opens more: only two places can be written, no network, no cap
       const found = options(bwrapArgs(each));
       const writable = found.filter(([name]) => name === '--bind').map(([, , to]) => to);
       assert.deepEqual(writable, ['/workspace', '/workspace/.git']);
+      const devices = found.filter(([name]) => name === '--dev-bind').map(([, from]) => from);
+      assert.deepEqual(devices, ['/h/dev/null']);
       for (const needed of ['--unshare-net', '--unshare-user', '--unshare-pid', '--clearenv', '--new-session'])
         assert.ok(found.some(([name]) => name === needed));
       runs += 1;
@@ -157,6 +163,13 @@ test('a way out adds the folder of its proxy and the forwarder, read-only, and v
   const certificates = added.slice(11);
   assert.ok(certificates.some(([, name]) => name === 'GIT_SSL_CAINFO'));
   for (const [option, , file] of certificates) assert.deepEqual([option, file], ['--setenv', '/run/egress/ca.pem']);
+  const own = { ...NETWORK, handle: { ...NETWORK.handle, own: ['localhost', '::1'] } };
+  for (const name of ['NO_PROXY', 'no_proxy'])
+    assert.ok(
+      options(bwrapArgs({ ...PLAN, network: own })).some(
+        (option) => option.join(' ') === `--setenv ${name} localhost,::1`,
+      ),
+    );
   const perl = { kind: 'perl' as const, program: '/usr/bin/perl' };
   const plain = { handle: { ...NETWORK.handle, ca: null }, forwarder: perl };
   assert.equal(options(bwrapArgs({ ...PLAN, network: plain })).length, options(bwrapArgs(PLAN)).length + 10);

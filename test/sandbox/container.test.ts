@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { lstat, mkdir, readFile, readdir, readlink, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, readdir, readlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -11,11 +11,13 @@ import { type Job, type JobResult, type Sandbox, SandboxError } from '../../src/
 import { openContainers } from '../../src/sandbox/container/container.ts';
 import { isolationContract } from '../contracts/isolation.ts';
 import { sandboxContract } from '../contracts/sandbox.ts';
-import { engineOptions, imageHere } from '../fakes/container-image.ts';
-import { limits, processesWith, realClock, type SandboxHome, sandboxHome } from '../fakes/sandbox-home.ts';
+import { engineOptions, imageHere, smallImageHere } from '../fakes/container-image.ts';
+import { limits, processesIn, processesWith, realClock, type SandboxHome, sandboxHome } from '../fakes/sandbox-home.ts';
+import { handleAt } from '../fakes/no-egress.ts';
 import { until } from '../fakes/until.ts';
 
 const { image, skip } = await imageHere();
+const small = await smallImageHere();
 const podman = async (...args: string[]): Promise<string> => (await promisify(execFile)('podman', args)).stdout;
 
 sandboxContract({
@@ -92,13 +94,6 @@ describe('a command in a container', { skip }, () => {
     assert.equal(await names().then((list) => list.includes(order.key)), false);
   });
 
-  test('cannot change the rights of the machine’s devices', async () => {
-    const before = (await stat('/dev/full')).mode;
-    const result = await exec(await job('chmod 600 /dev/full; touch /dev/full; echo end'));
-    assert.match(textOf(result), /end\n$/);
-    assert.equal((await stat('/dev/full')).mode, before);
-  });
-
   test('whose wrapper is killed is ended with its container by who looks next', async () => {
     const order = await job('echo up; sleep 3600');
     let up = false;
@@ -113,6 +108,19 @@ describe('a command in a container', { skip }, () => {
     assert.equal(uid, process.getuid?.());
   });
 
+  test('whose engine is killed, as for want of memory, ends with it: no limit holds what nobody waits for', async () => {
+    const order = await job('echo up; sleep 3600');
+    let up = false;
+    const going = exec(order, () => (up = true));
+    await until(() => up, 'start');
+    const mark = (await readFile(join(home.shells, order.key, 'client'), 'utf8')).trim();
+    const client = await processesWith(mark);
+    for (const pid of client) process.kill(pid, 'SIGKILL');
+    assert.ok(client.length > 0);
+    assert.equal((await going).exit, 137);
+    assert.ok(!(await names()).includes(order.key));
+  });
+
   test('reaches its proxy by the loopback, with the token in no argument list, and nothing without one', async () => {
     const dir = join(home.dir, 'egress');
     await mkdir(dir, { mode: 0o700 });
@@ -123,7 +131,7 @@ describe('a command in a container', { skip }, () => {
     });
     server.listen(join(dir, 'proxy.sock'));
     await once(server, 'listening');
-    const network = { dir, token: 'the-secret-token', ca: join(dir, 'ca.pem'), refused: () => [], reached: () => true };
+    const network = handleAt(dir, 'the-secret-token', join(dir, 'ca.pem'));
     const say = 'exec 3<>/dev/tcp/127.0.0.1/3128 && echo hello >&3 && cat <&3';
     const order = await job(`${say}; echo $https_proxy; cat $GIT_SSL_CAINFO; while [ ! -e go ]; do sleep 0.02; done`, {
       network,
@@ -132,12 +140,30 @@ describe('a command in a container', { skip }, () => {
     const going = exec(order, (chunk) => (seen += Buffer.from(chunk).toString()));
     await until(() => seen.includes('certificates'), 'what it says');
     assert.deepEqual(await processesWith('the-secret-token'), []);
+    assert.equal((await processesIn(dir)).length, 1, 'the forwarder');
     await writeFile(join(order.checkout.dir, 'go'), '', { mode: 0o666 });
     await going;
     assert.equal(seen, 'heard hello\nhttp://ruche:the-secret-token@127.0.0.1:3128\ncertificates\n');
-    await until(async () => (await processesWith('use Socket')).length === 0, 'no forwarder');
+    await until(async () => (await processesIn(dir)).length === 0, 'no forwarder');
     server.close();
     assert.match(textOf(await exec(await job(`${say} || echo none; ls /run`))), /refused[^]*none\ncommand\n/);
+  });
+
+  test('with a network ends where the container does not start, and says why', async () => {
+    const network = handleAt(home.dir, 'x');
+    const order = await job('echo ran', { network });
+    const nowhere = { ...order.checkout, objects: join(home.dir, 'nowhere') };
+    const result = await exec({ ...order, checkout: nowhere });
+    assert.equal(result.exit, 125);
+    assert.match(textOf(result), /^The container was not started\.\n[^]*no such file/);
+  });
+
+  test('runs in an image that has busybox and nothing else', { skip: small.skip }, async () => {
+    const order = await job('id -un; echo new >new; cat new a.txt; exit 4', {
+      sandbox: { kind: 'container', image: small.image },
+    });
+    const result = await exec(order);
+    assert.deepEqual([result.exit, textOf(result)], [4, 'agent\nnew\none\n']);
   });
 
   test('is not run where the image is not there, and the way to fetch it is said', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { findForwarder, type Forwarder, forwarderWords } from '../../src/sandbox
 import { openUnconfined } from '../../src/sandbox/none.ts';
 import { handleAt } from '../fakes/no-egress.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
+import { until } from '../fakes/until.ts';
 import { bwrapHere, limits, machine, processesWith, realClock, sandboxHome } from '../fakes/sandbox-home.ts';
 import type { SandboxHome } from '../fakes/sandbox-home.ts';
 
@@ -166,6 +167,24 @@ describe('a command with a way out', () => {
         assert.match(gone.text, /\blo\n$/);
       },
     );
+
+  test('has its token in no argument list, which other users of the machine can read', { skip }, async () => {
+    assert.ok(features);
+    const sandbox = await openBwrap({ ...parts(), features, machine });
+    const own = handleAt(dir, 'token-that-nobody-reads');
+    const key = `net_${(count += 1)}`;
+    const checkout = await home.checkout(key);
+    const command = 'echo up; while [ ! -e go ]; do sleep 0.02; done; echo "$HTTP_PROXY"';
+    let text = '';
+    const hear = (chunk: Uint8Array): void => void (text += Buffer.from(chunk).toString());
+    const ran = sandbox.exec({ key, command, checkout, limits, network: own }, hear, new AbortController().signal);
+    await until(() => text.includes('up'), 'start');
+    assert.deepEqual(await processesWith(own.token), []);
+    await writeFile(join(checkout.dir, 'go'), '', { mode: 0o666 });
+    await ran;
+    assert.match(text, /token-that-nobody-reads/);
+    await sandbox.forget(key);
+  });
 
   test('cannot touch the folder of its proxy', { skip }, async () => {
     assert.ok(features);

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmod, copyFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
 import fc from 'fast-check';
 import { BOUNDARIES, type BoundaryName } from '../../src/core/ports/boundary.ts';
-import { unseal } from '../../src/secrets/age.ts';
+import { keysThatOpen, unseal } from '../../src/secrets/age.ts';
+import { privateFile } from '../../src/platform/replace.ts';
 import { LONGEST } from '../../src/secrets/vault.ts';
 import { tries } from '../fakes/effort.ts';
 import { brokenDisk, FOR, secretsHome } from './kit.ts';
@@ -159,6 +161,20 @@ test('a file or a key that cannot be used: what, where, what to do, nothing lost
         writeFile(place.at('secrets-key.json'), '{"format":1,"from":"command","command":"exit 3"}', { mode: 0o600 }),
       /command in .*secrets-key\.json.* exit code 3: try it/,
     ],
+    [
+      'a pipe in place of the key',
+      async () => {
+        await rm(key);
+        execFileSync('mkfifo', ['-m', '600', key]);
+      },
+      /secrets\.key cannot be read \(it is a pipe\)/,
+    ],
+    [
+      'a command that does not end, with what it has started',
+      () =>
+        writeFile(place.at('secrets-key.json'), '{"format":1,"from":"command","command":"yes | cat"}', { mode: 0o600 }),
+      /command in .*secrets-key\.json.* prints far too much/,
+    ],
     ['a folder', () => rm(age).then(() => rename(other.home, age)), /secrets\.age cannot be read \(EISDIR\)/],
   ];
   for (const [what, harm, said] of cases) {
@@ -173,7 +189,7 @@ test('a file or a key that cannot be used: what, where, what to do, nothing lost
     for (const write of [secrets.vault.set('b', KEY), secrets.vault.remove('a'), secrets.vault.rotateKey()])
       await assert.rejects(write, said, what);
     assert.equal(await place.read('secrets.age').catch(() => null), before, what);
-    await rm(age, { recursive: true, force: true });
+    for (const path of [age, key]) await rm(path, { recursive: true, force: true });
     await copyFile(place.at('good.age'), age);
     await copyFile(place.at('good.key'), key);
     await rm(place.at('secrets-key.json'), { force: true });
@@ -208,6 +224,33 @@ test('a disk that refuses keeps what there was, and says why', async () => {
   Object.assign(broken, { code: 'EROFS', name: 'secrets.key' });
   await assert.rejects(secrets.vault.rotateKey(), /secrets\.key could not be written/);
   assert.equal(await (await place.open()).resolve('secret:a', FOR), `${KEY}-a`);
+});
+
+test('a change of the key that a full disk ends halfway locks nobody out, now or after a start', async () => {
+  const { broken, file } = brokenDisk();
+  const full = (name: string): void => {
+    if (name === 'secrets.key.before') broken.code = 'ENOSPC';
+  };
+  // The other way to fail: the key is in its place, and only the folder could not be synced.
+  const late = (path: string) => {
+    const real = privateFile(path);
+    const write = (text: string): Promise<void> =>
+      real.write(text).then(() => {
+        if (path.endsWith('secrets.key')) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+      });
+    return { ...real, write };
+  };
+  await (await place.open()).vault.set('a', `${KEY}-a`);
+  for (const disk of [{ file, boundary: full }, { file: late }]) {
+    const { vault } = await place.open(disk);
+    await assert.rejects(vault.rotateKey(), /secrets\.key could not be written/);
+    broken.code = null;
+    await vault.set('b', `${KEY}-b`);
+    const again = await place.open();
+    assert.equal(again.vault.problem(), null);
+    assert.equal(await again.resolve('secret:b', FOR), `${KEY}-b`);
+    assert.equal(await keysThatOpen(await place.read('secrets.age')), 1);
+  }
 });
 
 test('a new key: at its place, behind a passphrase, from a command, from systemd, and back', async () => {

@@ -41,7 +41,7 @@ export function SentOf({ agent }: { agent: string }): JSX.Element {
 }
 
 function SentLine({ of }: { of: NetEntry }): JSX.Element {
-  const { who, method, kind, host, port, bytesOut, bytesIn, outcome, at } = of;
+  const { who, method, kind, host, port, bytesOut, bytesIn, outcome, calls = 1, at } = of;
   return (
     <>
       <p>
@@ -51,7 +51,8 @@ function SentLine({ of }: { of: NetEntry }): JSX.Element {
         {outcome !== 'ok' && <span class="trouble"> {OUTCOMES[outcome]}</span>}
       </p>
       <p class="quiet">
-        <Plain text={who} />, {bytes(bytesOut)} sent, {bytes(bytesIn)} received, <Ago at={at} />
+        <Plain text={who} />, {calls > 1 && `${calls} calls, `}
+        {bytes(bytesOut)} sent, {bytes(bytesIn)} received, <Ago at={at} />
       </p>
     </>
   );

@@ -11,6 +11,14 @@ export interface Target {
   port: number;
 }
 
+/** What a connection goes to. */
+export type HostPort = Pick<Target, 'host' | 'port'>;
+
+/** A host as it stands before a port. */
+export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
+export const hostPortText = ({ host, port }: HostPort): string => `${bracketed(host)}:${port}`;
+
 const MAX_URL = 8192;
 
 /** The canonical form of a host as the URL parser gives it; null if it has empty labels. */
@@ -109,14 +117,10 @@ export const patternFits = (pattern: HostPattern, at: { host: string; port: numb
   (pattern.port === null || pattern.port === at.port) &&
   (pattern.literal ? pattern.host === at.host : wildcardMatch(pattern.host, at.host));
 
-/** True if one of the entries (`host` or `host:port`, globs allowed) fits. Entries that cannot be read fit nothing. */
-export const listedHost = (entries: readonly string[], at: { host: string; port: number }): boolean =>
-  entries.some((entry) => {
-    const pattern = parseHostPattern(entry);
-    return pattern !== null && patternFits(pattern, at);
-  });
-
-/** As `listedHost`, but only entries without a glob count: nobody opens a private address by accident. */
+/**
+ * True if one of the entries (`host` or `host:port`) fits. One with a glob, or that cannot be read, fits nothing: nobody opens a
+ * private address by accident.
+ */
 export const namedHost = (entries: readonly string[], at: { host: string; port: number }): boolean =>
   entries.some((entry) => {
     const pattern = parseHostPattern(entry);

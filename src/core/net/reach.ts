@@ -1,5 +1,6 @@
 import { wildcardMatch } from '../text/glob.ts';
-import { parseHostPattern, patternFits } from './host.ts';
+import { sameHeader } from './headers.ts';
+import { bracketed, parseHostPattern, patternFits } from './host.ts';
 
 /** One entry of a `network:` list: where somebody may go, and whether a person is asked first. */
 export interface Reach {
@@ -161,13 +162,24 @@ export function connectionTo(list: readonly Reach[], at: { host: string; port: n
  * names methods or paths they would lead past it.
  */
 export const overridesRequest = (header: string): boolean =>
-  /^x-(?:http-)?method(?:-override)?$|^x-(?:original|rewrite)-ur[il]$|^x-forwarded-(?:uri|path|prefix|method)$/.test(
-    header.toLowerCase(),
+  /^x-(?:http-)?method(?:-override)?$|^x-(?:envoy-original|forwarded|original|override|proxy|request|rewrite)-(?:method|path|prefix|ur[il])$/.test(
+    sameHeader(header),
   );
 
-/** True if the list looks at methods or paths of this host. */
-export const inspects = (list: readonly Reach[] | null, at: { host: string; port: number }): boolean =>
-  list?.some((reach) => isInspected(reach) && reachesHost(reach, at)) ?? false;
+/** Of the headers of a request one that could lead past the methods or paths of these entries; undefined if none could. */
+export function misleading(
+  headers: readonly string[],
+  entries: readonly Pick<Reach, 'methods' | 'paths'>[],
+): string | undefined {
+  const paths = entries.some((entry) => entry.paths !== null);
+  if (!paths && entries.every(({ methods }) => methods === null)) return undefined;
+  // WebDAV copies and moves to the path in `Destination`.
+  return headers.find((header) => overridesRequest(header) || (paths && sameHeader(header) === 'destination'));
+}
+
+/** The entries of a list that speak of a host and port. */
+export const entriesFor = (list: readonly Reach[] | null, at: { host: string; port: number }): Reach[] =>
+  (list ?? []).filter((reach) => reachesHost(reach, at));
 
 const bothOf = <T>(a: readonly T[] | null, b: readonly T[] | null): readonly T[] | null =>
   a === null || b === null ? (a ?? b) : a.filter((each) => b.includes(each));
@@ -227,7 +239,7 @@ export function commonReach(a: readonly Reach[] | null, b: readonly Reach[] | nu
 
 /** An entry as a person reads it. */
 export function reachText({ host, also = [], ports, methods, paths, verdict }: Reach): string {
-  const name = [host, ...also].map((each) => (each.includes(':') ? `[${each}]` : each)).join(' and ');
+  const name = [host, ...also].map(bracketed).join(' and ');
   const at = ports === null ? '' : `:${ports.join(',')}`;
   const how = [methods?.join('/'), paths?.join(' '), verdict === 'ask' ? 'asks' : undefined];
   const more = how.filter((part) => part !== undefined).join(', ');

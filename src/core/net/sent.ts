@@ -21,6 +21,8 @@ export interface Sent {
   /** Milliseconds since the epoch. */
   started: number;
   ms: number;
+  /** Of equal calls that are one record: how many there were. Sizes and time are their sums. */
+  calls?: number;
 }
 
 /** Where the records of an agent stand, or those of the runtime: beside the runs, which must not get longer by them. */

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { Transform } from 'node:stream';
-import type { Target } from '../../core/net/host.ts';
+import { unreadable } from '../../core/net/headers.ts';
+import { hostPortText, type Target } from '../../core/net/host.ts';
 import type { Injection, Scrub } from '../../core/ports/injection.ts';
-import { placeText, Refusal, type Session } from './session.ts';
+import { Refusal, type Session } from './session.ts';
 
 /** A request as it leaves, and what looks after its body and its answer. */
 export interface Credited {
@@ -42,7 +43,7 @@ export async function withCredentials(
   const headers = merged(flat);
   const request = { agent, run, target, method, headers };
   const injected = await injection.outgoing({ ...request, body: null });
-  if (!injected.ok) throw new Refusal(403, injected.why, placeText(target));
+  if (!injected.ok) throw new Refusal(403, injected.why, hostPortText(target));
   return {
     headers: changed(flat, headers, injected.headers),
     body: () => followed(injection, request),
@@ -56,7 +57,7 @@ function followed(injection: Injection, request: Parameters<Injection['follow']>
     transform(chunk: Uint8Array, _encoding, done) {
       const why = body.push(chunk);
       if (why === null) done(null, chunk);
-      else done(new Refusal(403, why, placeText(request.target)));
+      else done(new Refusal(403, why, hostPortText(request.target)));
     },
   });
 }
@@ -65,13 +66,22 @@ const CODING = /^content-(?:length|encoding)$/;
 
 /** Headers of an answer without what is secret in them, and without the length of a body that is changed. */
 export const scrubbedHeaders = (scrub: Scrub, flat: readonly string[]): string[] =>
-  pairsOf(flat).flatMap(([name, value]) => (CODING.test(name) ? [] : [name, scrub.text(value)]));
+  pairsOf(flat).flatMap(([name, value]) =>
+    // A header that is called like a value is left out.
+    CODING.test(name) || scrub.text(name) !== name ? [] : [name, scrub.text(value)],
+  );
 
 /** What the body of an answer goes through to lose what is secret in it; a Refusal where it cannot be looked through. */
 export function scrubbedBody(scrub: Scrub, answer: IncomingMessage): Transform | Refusal {
   const coding = (answer.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
   if (coding !== 'identity' && coding !== '')
     return new Refusal(502, 'the answer is packed, though that was not asked for, and cannot be looked through');
+  const why = unreadable({
+    status: answer.statusCode ?? 0,
+    coding: answer.headers['transfer-encoding'] ?? '',
+    type: answer.headers['content-type'] ?? '',
+  });
+  if (why !== null) return new Refusal(502, why);
   const body = scrub.body();
   return new Transform({
     transform: (chunk: Uint8Array, _encoding, done) => done(null, body.push(chunk)),

@@ -8,6 +8,7 @@ import { isSafeName } from '../../core/ids.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Egress, EgressGrant } from '../../core/ports/egress.ts';
 import { type Injection, secretVariable } from '../../core/ports/injection.ts';
+import type { Reach } from '../../core/net/reach.ts';
 import type { Net } from '../../core/ports/net.ts';
 import { replaceFile } from '../../platform/replace.ts';
 import { openProxy } from './proxy.ts';
@@ -29,6 +30,13 @@ export interface EgressOptions {
 
 /** Different things that were refused, of which the agent is told. */
 const MAX_REFUSED = 10;
+
+/** Without brackets: some clients do not start where `::1` has them. */
+const LOOPBACK = ['localhost', '127.0.0.1', '0.0.0.0', '::1'];
+
+/** An entry with a pattern does not open the loopback of this machine (docs/network-access.md), so it takes no name away. */
+const ownOf = (only: readonly Reach[] | null): string[] =>
+  LOOPBACK.filter((name) => !only?.some(({ host, also = [] }) => [host, ...also].includes(name)));
 
 interface Live {
   server: Server;
@@ -98,7 +106,7 @@ function sessionOf(
   { grant, tls, refused, signal, again }: Command,
 ): Session & { reached(): boolean } {
   const { net, clock, injection, bounds = BOUNDS } = options;
-  let total = 0;
+  let [total, strays] = [0, 0];
   // What it reached before a crash is not known any more.
   let reached = again;
   return {
@@ -113,6 +121,7 @@ function sessionOf(
     tls,
     injection,
     signal,
+    strayed: () => (strays += 1) <= bounds.strays,
     refused: (what, why) => refused.add(what, why),
     carried: (bytes) => {
       total += bytes;
@@ -156,7 +165,8 @@ export function openEgress(options: EgressOptions): Egress & { close(): Promise<
       live.set(key, { server, sockets, over, folder: await listen(server, dir) });
       const placeholders = [...options.injection.placeholders(grant.agent, grant.run)];
       const variables = Object.fromEntries(placeholders.map(([name, text]) => [secretVariable(name), text]));
-      return { dir, token, ca, variables, refused: () => refused.lines(), reached: session.reached };
+      const own = ownOf(grant.forWhom().only);
+      return { dir, token, ca, own, variables, refused: () => refused.lines(), reached: session.reached };
     },
     async forget(key) {
       await stop(key);

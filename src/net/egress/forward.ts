@@ -1,12 +1,12 @@
 import http, { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
-import type { Target } from '../../core/net/host.ts';
-import { inspects, overridesRequest } from '../../core/net/reach.ts';
+import { hostPortText, type Target } from '../../core/net/host.ts';
+import { entriesFor, misleading } from '../../core/net/reach.ts';
 import type { Scrub } from '../../core/ports/injection.ts';
 import { type Credited, scrubbedBody, scrubbedHeaders, withCredentials } from './credentials.ts';
-import { checkRequest, listForRequest, refusalOf, valuesOf } from './judge.ts';
-import { dial, join, placeText, Refusal, refusalText, type Session } from './session.ts';
+import { checkRequest, hasBody, listForRequest, refusalOf, valuesOf } from './judge.ts';
+import { dial, joinBoth, Refusal, refusalText, type Session } from './session.ts';
 
 /** What belongs to one connection and not to the message; besides what `Connection` names. */
 const HOP_BY_HOP = new Set([
@@ -33,23 +33,26 @@ function endToEnd(message: IncomingMessage, drop: (name: string) => boolean): st
   });
 }
 
-interface Sent {
+interface Sending {
   outgoing: http.ClientRequest;
   credited: Credited;
 }
 
 /** One request to one target: judged and connected by the guard. */
-async function send(session: Session, request: IncomingMessage, target: Target): Promise<Sent> {
+async function send(session: Session, request: IncomingMessage, target: Target): Promise<Sending> {
   checkRequest(request, target);
   const { method = 'GET' } = request;
-  const listed = inspects(listForRequest(session, target, method), target);
+  const entries = entriesFor(listForRequest(session, target, method), target);
   const { pathname, search, host } = new URL(target.url);
   const { host: name, port, secure } = target;
   const tls = secure ? { alpn: ['http/1.1'] } : null;
-  const flat = endToEnd(request, (header) => header === 'host' || (listed && overridesRequest(header)));
+  const flat = endToEnd(request, (header) => header === 'host');
+  const past = misleading(Object.keys(request.headers), entries);
+  if (past !== undefined)
+    throw new Refusal(403, `the header ${past} could name another method or path`, hostPortText(target));
   const credited = await withCredentials(session, { target, method, flat });
   if (credited.scrub !== null && isUpgrade(request))
-    throw new Refusal(403, 'a secret is bound to it, and a WebSocket cannot be looked through', placeText(target));
+    throw new Refusal(403, 'a secret is bound to it, and a WebSocket cannot be looked through', hostPortText(target));
   const socket = await dial(session, request.socket, { host: name, port, tls, http: { method, path: pathname } });
   const upgrade = isUpgrade(request) ? ['connection', 'upgrade', 'upgrade', 'websocket'] : ['connection', 'close'];
   const chunked = request.headers['transfer-encoding'] === undefined ? [] : ['transfer-encoding', 'chunked'];
@@ -65,9 +68,9 @@ async function send(session: Session, request: IncomingMessage, target: Target):
   return { outgoing, credited };
 }
 
-/** The only other protocol that a request may become. */
-export const isUpgrade = ({ headers }: IncomingMessage): boolean =>
-  headers.upgrade?.trim().toLowerCase() === 'websocket';
+/** The only other protocol that a request may become; not one with a body, whose end the other side could read elsewhere. */
+export const isUpgrade = (request: IncomingMessage): boolean =>
+  request.headers.upgrade?.trim().toLowerCase() === 'websocket' && !hasBody(request);
 
 /** Passes one request on and its answer back. Never rejects. */
 export async function forward(
@@ -82,11 +85,26 @@ export async function forward(
     await new Promise<void>((resolve, reject) => {
       outgoing.on('error', reject);
       outgoing.once('close', resolve);
-      outgoing.once('response', (answer) => {
-        const wrong = answerWith(session, response, answer, { scrub: credited.scrub, failed: reject });
-        if (wrong !== null) reject(wrong);
-      });
-      outgoing.once('upgrade', (answer, socket, head) => switchProtocols(session, response, answer, { socket, head }));
+      // What is thrown here would end the runtime: another server must not be able to do that by an odd status line.
+      const safely = (work: () => Refusal | null): void => {
+        try {
+          const wrong = work();
+          if (wrong !== null) reject(wrong);
+        } catch {
+          reject(new Refusal(502, 'the answer is no valid HTTP'));
+        }
+      };
+      outgoing.once('response', (answer) =>
+        safely(() => answerWith(session, response, answer, { scrub: credited.scrub, failed: reject })),
+      );
+      outgoing.once('upgrade', (answer, socket, head) =>
+        safely(() => {
+          if (isUpgrade(request)) return switchProtocols(session, response, answer, { socket, head });
+          // What was not asked for is not looked through either.
+          socket.destroy();
+          return new Refusal(502, 'the other side switched to another protocol, which was not asked for');
+        }),
+      );
       if (isUpgrade(request)) outgoing.end();
       else carry(session, request, outgoing, { transform: credited.body(), failed: reject });
     });
@@ -148,12 +166,12 @@ function switchProtocols(
   response: ServerResponse,
   answer: IncomingMessage,
   { socket, head }: { socket: Socket; head: Buffer },
-): void {
+): null {
   const client = response.socket;
   if (client === null || answer.headers.upgrade?.trim().toLowerCase() !== 'websocket') {
     socket.destroy();
     response.destroy();
-    return;
+    return null;
   }
   const lines = endToEnd(answer, () => false).flatMap((name, index, all) =>
     index % 2 === 0 ? [`${name}: ${all[index + 1]}`] : [],
@@ -164,7 +182,8 @@ function switchProtocols(
     'latin1',
   );
   client.write(head);
-  join(session, client, socket);
+  joinBoth(session, client, socket);
+  return null;
 }
 
 /** Tells the client and the agent. What has begun cannot be told any more, so it is cut. */
@@ -176,7 +195,8 @@ export function refuse(session: Session, response: ServerResponse, { status, mes
   }
   const text = refusalText({ message, what });
   response.shouldKeepAlive = false;
-  response.writeHead(status, {
+  // Said outright, as the words of an odd answer may stand there.
+  response.writeHead(status, http.STATUS_CODES[status] ?? 'Refused', {
     'content-type': 'text/plain; charset=utf-8',
     'content-length': Buffer.byteLength(text),
   });

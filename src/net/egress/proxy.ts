@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { parseTarget } from '../../core/net/host.ts';
 import { forward, refuse } from './forward.ts';
 import { openInside, strictServer } from './inside.ts';
-import { valuesOf } from './judge.ts';
+import { hasBody, valuesOf } from './judge.ts';
 import { Refusal, type Session } from './session.ts';
 import { AUTHENTICATE, refuseTunnel, tunnel } from './tunnel.ts';
 
@@ -48,6 +48,7 @@ export function openProxy(session: Session, token: string): Server {
   server.on('connect', (request: IncomingMessage, client: Socket, head: Buffer) => {
     client.on('error', () => client.destroy());
     if (!knows(request, expected)) return refuseTunnel(session, client, UNKNOWN);
+    if (hasBody(request)) return refuseTunnel(session, client, new Refusal(400, 'CONNECT has no body'));
     if (head.length > 0) client.unshift(head);
     void tunnel(session, request, client, inside);
   });

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Target } from '../../core/net/host.ts';
+import { type HostPort, hostPortText } from '../../core/net/host.ts';
 import { reachesHost } from '../../core/net/reach.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { EgressGrant } from '../../core/ports/egress.ts';
@@ -17,6 +17,8 @@ export interface Bounds {
   connectMs: number;
   /** Of all connections together, in both directions. */
   totalBytes: number;
+  /** Tries to reach what the list does not have that are put on record. */
+  strays: number;
 }
 
 export const BOUNDS: Bounds = {
@@ -25,18 +27,19 @@ export const BOUNDS: Bounds = {
   idleMs: 300_000,
   connectMs: 30_000,
   totalBytes: 20 * 1024 ** 3,
+  strays: 1000,
 };
 
 /** Ends the TLS of clients at the proxy, where requests have to be seen. */
 export interface TlsEnding {
   /** True if requests to this place have to be seen although no list says so. */
-  needs(place: Place): boolean;
+  needs(place: HostPort): boolean;
   /** Speaks TLS with the client in the name of the host and gives what is said inside. The client's ClientHello is still to be read. */
-  end(client: Socket, place: Place): Promise<Socket>;
+  end(client: Socket, place: HostPort): Promise<Socket>;
 }
 
 /** Takes a connection in which the client speaks HTTP to the place, as if it had reached it. */
-export type Inside = (client: Socket, place: Place, secure: boolean) => void;
+export type Inside = (client: Socket, place: HostPort, secure: boolean) => void;
 
 /** One command at its proxy. */
 export interface Session {
@@ -48,6 +51,8 @@ export interface Session {
   readonly injection: Injection;
   /** Aborts when the command is over. */
   readonly signal: AbortSignal;
+  /** Counts a try to reach what the list does not have; false once there were so many that no more go on record. */
+  strayed(): boolean;
   /** Notes for the agent what was refused, and why. */
   refused(what: string, why: string): void;
   /** Notes that something was connected to. */
@@ -55,10 +60,6 @@ export interface Session {
   /** Counts what went through; false once it is too much. */
   carried(bytes: number): boolean;
 }
-
-export type Place = Pick<Target, 'host' | 'port'>;
-
-export const placeText = ({ host, port }: Place): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 /** The proxy's answer to what it does not do. */
 export class Refusal extends Error {
@@ -78,17 +79,28 @@ export const refusalText = ({ message, what }: Pick<Refusal, 'message' | 'what'>
 
 /** A connection by the guard for one client, which may leave while it is made. */
 export async function dial(
-  { grant, net, bounds, signal, carried, connected }: Session,
+  { grant, net, bounds, signal, carried, connected, strayed }: Session,
   client: Socket,
   to: Pick<Dial, 'host' | 'port' | 'tls' | 'http'>,
 ): Promise<Socket> {
   if (!carried(0)) throw new Refusal(403, 'this command has carried too many bytes');
-  const left = new AbortController();
-  const leave = (): void => left.abort();
-  client.once('close', leave);
   const forWhom = grant.forWhom();
   // Without a list there would be no bound.
   const only = forWhom.only ?? [];
+  const stray = only.some((reach) => reachesHost(reach, to))
+    ? null
+    : new Refusal(
+        403,
+        `it is not among the hosts that ${grant.agent} may reach; the owner can add it under network in its AGENT.md`,
+        hostPortText(to),
+      );
+  // A command that tries one name after the other would fill the disk with the guard's records.
+  if (stray !== null && !strayed()) throw stray;
+  const left = new AbortController();
+  const leave = (): void => left.abort();
+  client.once('close', leave);
+  // Its end is told once, and may have been while a credential was looked up.
+  if (client.destroyed) leave();
   try {
     const socket = await net.dial(
       {
@@ -104,9 +116,7 @@ export async function dial(
     connected();
     return socket;
   } catch (error) {
-    if (only.some((reach) => reachesHost(reach, to))) throw error;
-    const why = `it is not among the hosts that ${grant.agent} may reach; the owner can add it under network in its AGENT.md`;
-    throw new Refusal(403, why, placeText(to));
+    throw stray ?? error;
   } finally {
     client.off('close', leave);
   }
@@ -127,7 +137,7 @@ export function flow(session: Session, from: Socket, to: Socket): () => void {
 }
 
 /** Joins two connections until both have ended. */
-export function join(session: Session, client: Socket, other: Socket): void {
+export function joinBoth(session: Session, client: Socket, other: Socket): void {
   flow(session, client, other);
   flow(session, other, client);
 }
