@@ -85,7 +85,7 @@ function notListed(target: Target, { call }: Seen, { network, settingsNetwork }:
   const place = shown(new URL(target.url).host);
   if (network?.some((reach) => reachesHost(reach, target)))
     return `The network list has ${place}, but not this path or not the method ${shown((call.method ?? 'GET').toUpperCase())}.`;
-  const beyond = settingsNetwork != null && !settingsNetwork.some((reach) => reachesHost(reach, target));
+  const beyond = settingsNetwork !== undefined && !settingsNetwork.some((reach) => reachesHost(reach, target));
   return `${place} is not in ${beyond ? 'the network list of ruche.yaml' : "the agent's network list"}.`;
 }
 
