@@ -72,7 +72,7 @@ export function hostProblem(source: string | ReachSource): string | null {
   return typeof source !== 'string' && pattern.port !== null ? 'must be a host; put its port under ports' : null;
 }
 
-/** Reads an entry: `host`, `host:port`, `*.host`, or a map. Null if it is none. */
+/** Reads an entry: `host`, `host:port`, `*.host`, or a map. Null if it cannot be read. */
 export function parseReach(source: string | ReachSource): Reach | null {
   const { host, ports, methods, paths, ask = false } = typeof source === 'string' ? { host: source } : source;
   const pattern = parseHostPattern(host);
@@ -126,7 +126,7 @@ export const reachesHost = (reach: Reach, at: { host: string; port: number }): b
   (reach.ports?.includes(at.port) ?? true) &&
   [reach.host, ...(reach.also ?? [])].every((host) => patternFits(patternOf(host), at));
 
-/** True if whoever uses this entry has to be looked into: it names methods or paths. */
+/** True if each request that uses this entry has to be looked at: it names methods or paths. */
 export const isInspected = (reach: Reach): boolean => reach.methods !== null || reach.paths !== null;
 
 /** What a list says of a use: the strictest entry that fits; null if none does. */
