@@ -200,7 +200,10 @@ class AgeVault implements OpenVault {
       );
     const given = await readKey(this.#parts, place);
     if (given === null) return { key: { key: await newKey(), passphrase }, isNew: true };
-    if (given.key === old.key) throw new VaultClosed(`The key in ${where} is the one that is used already.`);
+    if (given.key === old.key)
+      throw new VaultClosed(
+        `The key in ${where} is the one that is used already. Put a new one there: age-keygen makes one.`,
+      );
     return { key: given, isNew: false };
   }
 

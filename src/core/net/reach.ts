@@ -67,7 +67,8 @@ export function pathProblem(path: string): string | null {
 export function hostProblem(source: string | ReachSource): string | null {
   const text = typeof source === 'string' ? source : source.host;
   const pattern = parseHostPattern(text);
-  if (pattern === null) return 'must be host or host:port, not a URL';
+  if (pattern === null)
+    return 'must be host, *.host or host:port with a port number up to 65535: no URL, no range of addresses, no spaces';
   return typeof source !== 'string' && pattern.port !== null ? 'must be a host; put its port under ports' : null;
 }
 
