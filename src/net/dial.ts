@@ -46,7 +46,7 @@ function attend(socket: net.Socket, raw: net.Socket, { idleMs, maxBytes }: Dial,
       socket.destroy(new NetError('timeout', `nothing came from or went to ${where} for ${idleMs} ms`));
     else wait();
   };
-  // The sleep rejects when the connection has ended, which is no event.
+  // The sleep rejects when the connection has ended, and there is nothing left to do.
   const wait = (): void => void clock.sleep(lookMs, over.signal).then(look, () => undefined);
   wait();
 }

@@ -16,7 +16,7 @@ const PERLS = ['/usr/bin/perl', '/bin/perl'];
 export const EGRESS_FOLDER = '/run/egress';
 
 const PROXIES = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'];
-/** Variables by which clients are told of a file of certificates. */
+/** Variables in which clients look for a file of certificates. */
 const CERTIFICATES = [
   'SSL_CERT_FILE',
   'NODE_EXTRA_CA_CERTS',

@@ -157,7 +157,7 @@ class BoundSecrets implements Injection {
     const { name, value: ref } = binding;
     let value: string;
     try {
-      value = await this.#options.resolve(ref, `the secret ${name} of ruche.yaml`);
+      value = await this.#options.resolve(ref, `secrets.${name} in ruche.yaml`);
     } catch (error) {
       return { ok: false, why: `its credential is missing: ${errorText(error)}` };
     }

@@ -7,7 +7,7 @@ export interface Scrubbed {
   mark: string;
 }
 
-/** Bytes and text that hold one character for each byte, so that what is no text comes through unchanged. */
+/** Bytes and text that hold one character for each byte, so that bytes that are not text come through unchanged. */
 const asText = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 const asBytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');

@@ -133,7 +133,7 @@ test('an entry is what its text says', () => {
   assert.throws(() => reaches('https://x.org'), /not host or host:port/);
 });
 
-test('a path that servers read in two ways is none, and where paths are told apart it is refused', () => {
+test('a path that servers read in two ways fits no entry, and is refused where paths are told apart', () => {
   const odd = [
     '/a/../b',
     '/a/%2e%2e/b',

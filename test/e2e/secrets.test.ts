@@ -148,7 +148,26 @@ test('a new key while it runs; where the key is changes only while it is stopped
   await home.ask('with the command');
   assert.equal(keysSent().at(-1), `Bearer ${SECOND}`);
   await home.end('SIGTERM');
+  const credentials = join(home.dir, 'credentials');
+  mkdirSync(credentials);
+  writeFileSync(join(credentials, 'ruche'), before, { mode: 0o600 });
+  home.env['CREDENTIALS_DIRECTORY'] = credentials;
+  assert.equal((await home.cli('secrets', 'rotate-key', '--credential', 'ruche')).code, 0);
+  const again = await home.cli('secrets', 'rotate-key', '--credential', 'ruche');
+  assert.match(again.err, /the one that is used already\. Put a new one there: age-keygen/);
+  const settings = home.read('ruche.yaml');
+  const bound = "{ for: [other], host: api.example.org, header: Authorization, format: 'Bearer {}' }";
+  home.write('ruche.yaml', `${settings}secrets:\n  wire: ${bound}\n`);
+  await home.start();
+  delete home.env['CREDENTIALS_DIRECTORY'];
+  const { out } = await home.cli('doctor');
+  assert.match(out, /^! Secrets: the running network has them open, but this terminal cannot: .*credential ruche/m);
+  assert.doesNotMatch(out, /cannot be read/);
+  await home.end('SIGTERM');
+  home.write('ruche.yaml', settings);
+  home.env['CREDENTIALS_DIRECTORY'] = credentials;
   assert.equal((await home.cli('secrets', 'rotate-key', '--key-file', at('secrets.key'))).code, 0);
+  delete home.env['CREDENTIALS_DIRECTORY'];
 });
 
 test('a vault that cannot be opened: the network starts, and status, doctor and list say what to do', async () => {

@@ -215,6 +215,7 @@ test('an answer in a form that nobody could look through is refused, and none is
     switched: (credential, { socket }) =>
       void socket?.end(`HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n${credential}`),
   };
+  answers.half = (credential, { socket }) => void socket?.end(`HTTP/1.1 101 ${credential}\r\n\r\n${credential}`);
   const at = await lab(t, (request, response) => {
     const answer = answers[(request.url ?? '').split('/').at(-1) ?? ''];
     if (answer !== undefined) return answer(request.headers.authorization ?? '', response);

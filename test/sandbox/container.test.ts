@@ -94,7 +94,7 @@ describe('a command in a container', { skip }, () => {
     assert.equal(await names().then((list) => list.includes(order.key)), false);
   });
 
-  test('whose wrapper is killed is ended with its container by who looks next', async () => {
+  test('whose wrapper is killed is ended with its container at the next look', async () => {
     const order = await job('echo up; sleep 3600');
     let up = false;
     const going = exec(order, () => (up = true)).catch((error: unknown) => error);

@@ -66,7 +66,7 @@ async function talk(port: number, bytes: Uint8Array | string): Promise<string> {
 
 for (const [forwarder, missing] of FORWARDERS)
   test(
-    `the forwarder in ${forwarder.kind} joins connections with the proxy, whoever ends first, and those of a new one`,
+    `the forwarder in ${forwarder.kind} joins connections with the proxy, whichever side ends first, and those of a new one`,
     {
       skip: missing,
     },
@@ -208,7 +208,7 @@ describe('a command with a way out', () => {
     assert.ok(!text.includes('hello'));
   });
 
-  test('without a sandbox it is told of its proxy and keeps no process behind', async () => {
+  test('without a sandbox it finds its proxy in its environment and leaves no process behind', async () => {
     const sandbox = await openUnconfined(parts());
     const server = await echo(dir);
     const result = await run(sandbox, `${HELLO}; echo; [ "$https_proxy" = "$HTTP_PROXY" ] && echo same`, network);

@@ -249,7 +249,8 @@ test('a change of the key that a full disk ends halfway locks nobody out, now or
     const again = await place.open();
     assert.equal(again.vault.problem(), null);
     assert.equal(await again.resolve('secret:b', FOR), `${KEY}-b`);
-    assert.equal(await keysThatOpen(await place.read('secrets.age')), 1);
+    await again.settle();
+    assert.equal(await keysThatOpen(await place.read('secrets.age')), 1, 'the key that stands there');
   }
 });
 
@@ -312,6 +313,9 @@ test('a key behind a passphrase: from a person, from a file, wrong, and none', a
   assert.equal(await (await place.open({ env })).resolve('secret:a', FOR), `${KEY}-a`);
   await writeFile(file, 'wrong horse');
   assert.match((await place.open({ env })).vault.problem() ?? '', /passphrase does not open .*secrets\.key/);
+  // What is wrong with that file closes the vault and nothing else.
+  await chmod(file, 0o644);
+  assert.match((await place.open({ env })).vault.problem() ?? '', /phrase can be read by other users: run chmod 600/);
 });
 
 type Step = {

@@ -67,11 +67,12 @@ export function pathProblem(path: string): string | null {
 export function hostProblem(source: string | ReachSource): string | null {
   const text = typeof source === 'string' ? source : source.host;
   const pattern = parseHostPattern(text);
-  if (pattern === null) return 'must be host or host:port, not a URL';
+  if (pattern === null)
+    return 'must be host, *.host or host:port with a port number up to 65535: no URL, no range of addresses, no spaces';
   return typeof source !== 'string' && pattern.port !== null ? 'must be a host; put its port under ports' : null;
 }
 
-/** Reads an entry: `host`, `host:port`, `*.host`, or a map. Null if it is none. */
+/** Reads an entry: `host`, `host:port`, `*.host`, or a map. Null if it cannot be read. */
 export function parseReach(source: string | ReachSource): Reach | null {
   const { host, ports, methods, paths, ask = false } = typeof source === 'string' ? { host: source } : source;
   const pattern = parseHostPattern(host);
@@ -125,7 +126,7 @@ export const reachesHost = (reach: Reach, at: { host: string; port: number }): b
   (reach.ports?.includes(at.port) ?? true) &&
   [reach.host, ...(reach.also ?? [])].every((host) => patternFits(patternOf(host), at));
 
-/** True if whoever uses this entry has to be looked into: it names methods or paths. */
+/** True if each request that uses this entry has to be looked at: it names methods or paths. */
 export const isInspected = (reach: Reach): boolean => reach.methods !== null || reach.paths !== null;
 
 /** What a list says of a use: the strictest entry that fits; null if none does. */
@@ -229,10 +230,19 @@ function both(a: Reach, b: Reach): Reach | null {
   };
 }
 
+/** What every host of a pattern ends in. */
+export const literalEnd = (host: string): string => host.slice(host.search(/[^*?]*$/));
+
 /** What both lists allow, and the stricter verdict of them; null allows all. */
 export function commonReach(a: readonly Reach[] | null, b: readonly Reach[] | null): readonly Reach[] | null {
   if (a === null || b === null) return a ?? b;
-  const pairs = a.flatMap((one) => b.flatMap((two) => both(one, two) ?? []));
+  // Each connection of a command asks. Nearly all pairs of two long lists end differently, which is quick to see.
+  const others = b.map((reach) => ({ reach, end: literalEnd(reach.host) }));
+  const pairs = a.flatMap((one) => {
+    const own = literalEnd(one.host);
+    const near = others.filter(({ end }) => own.endsWith(end) || end.endsWith(own));
+    return near.flatMap(({ reach }) => both(one, reach) ?? []);
+  });
   return [...new Map(pairs.map((pair) => [JSON.stringify(pair), pair])).values()];
 }
 

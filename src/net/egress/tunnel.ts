@@ -5,7 +5,7 @@ import { type Leave, leaveFor, placeOf, refusalOf, wrongOpening } from './judge.
 import { type Opening, openingOf } from './opening.ts';
 import { dial, flow, type Inside, Refusal, refusalText, type Session } from './session.ts';
 
-/** What the client says first. The bytes are put back for whoever reads next. */
+/** What the client says first. The bytes are put back for the next reader. */
 function openingFrom(client: Socket): Promise<Opening> {
   return new Promise((resolve) => {
     let bytes = Buffer.alloc(0);
