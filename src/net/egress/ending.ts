@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls';
-import { isInspected, type Reach } from '../../core/net/reach.ts';
+import { isInspected, literalEnd, type Reach } from '../../core/net/reach.ts';
 import type { EgressGrant } from '../../core/ports/egress.ts';
 import type { Injection } from '../../core/ports/injection.ts';
 import { openAuthority } from './certificates.ts';
@@ -18,11 +18,10 @@ export interface EndingParts {
 const MAX_CONTEXTS = 64;
 
 /** What all hosts of a pattern end in: as far as certificates can be held to it. */
-const endOf = (host: string): string =>
-  /[*?]/.test(host) ? host.slice(host.search(/[^*?]*$/)).replace(/^[^.]*\.?/, '') : host;
+const certifiedEnd = (host: string): string => (/[*?]/.test(host) ? literalEnd(host).replace(/^[^.]*\.?/, '') : host);
 
 const hostsOf = (only: readonly Reach[] | null, bound: readonly string[]): string[] => [
-  ...new Set([...bound, ...(only ?? []).filter(isInspected).map(({ host }) => endOf(host))]),
+  ...new Set([...bound, ...(only ?? []).filter(isInspected).map(({ host }) => certifiedEnd(host))]),
 ];
 
 /**
