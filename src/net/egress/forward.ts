@@ -4,7 +4,7 @@ import type { Transform } from 'node:stream';
 import { hostPortText, type Target } from '../../core/net/host.ts';
 import { entriesFor, misleading } from '../../core/net/reach.ts';
 import type { Scrub } from '../../core/ports/injection.ts';
-import { type Credited, scrubbedBody, scrubbedHeaders, withCredentials } from './credentials.ts';
+import { type Credited, plainBody, scrubbedBody, scrubbedHeaders, withCredentials } from './credentials.ts';
 import { checkRequest, hasBody, listForRequest, refusalOf, valuesOf } from './judge.ts';
 import { dial, joinBoth, Refusal, refusalText, type Session } from './session.ts';
 
@@ -147,6 +147,8 @@ function answerWith(
   if (codings.some((coding) => coding.trim().toLowerCase() !== 'chunked'))
     return new Refusal(502, 'the answer has a transfer encoding other than chunked');
   const { statusCode: status = 502, statusMessage: said = '' } = answer;
+  // Without the headers of one, this is no switch, and what follows would be taken for one by the client alone.
+  if (status === 101) return new Refusal(502, 'the other side switched to another protocol, which was not asked for');
   const headers = endToEnd(answer, () => false);
   const bodiless = response.req.method === 'HEAD' || NULL_BODY.has(status);
   const transform = scrub === null || bodiless ? null : scrubbedBody(scrub, answer);
@@ -157,7 +159,9 @@ function answerWith(
   answer.once('close', () => {
     if (!answer.complete) response.destroy();
   });
-  carry(session, answer, response, transform && { transform, failed });
+  // What it is unpacked to counts: a little can become very much. It may be found broken after all of it has come.
+  const body = transform === null ? answer : plainBody(answer, response);
+  carry(session, body, response, transform && { transform, failed });
   return null;
 }
 
