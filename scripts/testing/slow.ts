@@ -37,7 +37,6 @@ export const SUITES: readonly Suite[] = [
     seconds: 240,
   },
   {
-    // What it took when it was last measured whole, less what stands in `git` now.
     name: 'random',
     paths: [
       'test/agent/random.test.ts',

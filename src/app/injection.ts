@@ -33,11 +33,17 @@ export function openBoundSecrets(
     const [oldest] = told.keys();
     if (told.size > MAX_RUNS && oldest !== undefined) told.delete(oldest);
     const shown = misdirectedText(agent, run, names, host);
-    const matter = matterRaised({ kind: 'secret', about: `${run}@${host}`, shown }, (words) =>
-      putJson(store, words, 'secrets', secrets.redact),
-    );
-    // One of before a restart is the same matter.
-    await store.commit({ events: [{ ...matter, actor: 'runtime', cause: null, labels: [] }], sync: true });
+    try {
+      const matter = matterRaised({ kind: 'secret', about: `${run}@${host}`, shown }, (words) =>
+        putJson(store, words, 'secrets', secrets.redact),
+      );
+      // One of before a restart is the same matter.
+      await store.commit({ events: [{ ...matter, actor: 'runtime', cause: null, labels: [] }], sync: true });
+    } catch (error) {
+      // The next try of the run is told instead.
+      hosts.delete(host);
+      throw error;
+    }
   };
   const injection = openInjection({
     bindings: () => bindings(),
@@ -46,7 +52,10 @@ export function openBoundSecrets(
     key,
     misdirected: (what) =>
       void raise(what).catch((error: unknown) =>
-        log.error({ error: String(error) }, 'a misdirected secret could not be put before the owner'),
+        log.error(
+          { error: String(error) },
+          'the Inbox does not show a misdirected secret, because that could not be recorded',
+        ),
       ),
   });
   return {

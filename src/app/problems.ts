@@ -43,7 +43,7 @@ export async function liveProblems(
 /** What requests to the host of a secret are refused for. */
 async function missingSecret({ name, value }: SecretBinding, peek: ReadSecret): Promise<Problem[]> {
   try {
-    await peek(value, `the secret ${name}`);
+    await peek(value, `secrets.${name} in ruche.yaml`);
     return [];
   } catch (error) {
     const message = errorText(error);

@@ -21,12 +21,12 @@ import { lockUnlessHeld } from './pause.ts';
 import { STORE } from './store.ts';
 import { agentFolders } from '../workspace/edits/watch.ts';
 
-type Record = Pick<Store, 'commit' | 'read'>;
+type EventStore = Pick<Store, 'commit' | 'read'>;
 type SecretEvent = Extract<Body, { type: `secret.${string}` }>;
 
 const STREAM = 'secrets';
 
-const record = (store: Record, body: SecretEvent, actor: string, sync: boolean): Promise<unknown> =>
+const record = (store: EventStore, body: SecretEvent, actor: string, sync: boolean): Promise<unknown> =>
   store.commit({ events: [{ ...body, stream: STREAM, actor, cause: null, labels: [] }], sync });
 
 interface DeskParts {
@@ -35,7 +35,7 @@ interface DeskParts {
   root: string;
   secrets: Pick<KeptSecrets, 'vault'>;
   /** Null in a home that has no record yet. */
-  store: Record | null;
+  store: EventStore | null;
 }
 
 /** What people do with the secrets of a home, whether a network runs on it or not. */
@@ -158,7 +158,7 @@ async function placesIn(home: string, root: string): Promise<Map<string, SecretP
 /** Uses that are looked through, the newest first. */
 const NEWEST = 2_000;
 
-async function lastUses(store: Record | null): Promise<Map<string, SecretUse>> {
+async function lastUses(store: EventStore | null): Promise<Map<string, SecretUse>> {
   const uses = new Map<string, SecretUse>();
   if (store === null) return uses;
   for await (const event of store.read({ stream: STREAM, types: ['secret.used'], reverse: true, limit: NEWEST }))
@@ -171,7 +171,12 @@ async function lastUses(store: Record | null): Promise<Map<string, SecretUse>> {
 const USE_MS = 3_600_000;
 
 /** Puts on record what secrets are read for. Returns how to stop that. */
-export function noteUses(parts: { secrets: KeptSecrets; store: Record; clock: Clock; log: Log }): () => Promise<void> {
+export function noteUses(parts: {
+  secrets: KeptSecrets;
+  store: EventStore;
+  clock: Clock;
+  log: Log;
+}): () => Promise<void> {
   const { secrets, store, clock, log } = parts;
   const last = new Map<string, number>();
   let writing: Promise<unknown> = Promise.resolve();

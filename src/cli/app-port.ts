@@ -115,7 +115,7 @@ export interface Diagnosis {
   /** References to secrets in `ruche.yaml`, by name only. */
   keys: readonly { provider: string; name: string; present: boolean }[];
   /** The vault as this terminal can open it, without asking for a passphrase; null where there is none. */
-  vault?: { problem: string | null; locked: boolean; secrets: number; key: string | null } | null;
+  vault?: { problem: string | null; locked: boolean; secrets: number; key: string | null; open?: boolean } | null;
   /** Null if there is no workspace yet. */
   config: { problems: readonly Problem[] } | null;
   /** The workspace cannot be used: no repository, another branch. */

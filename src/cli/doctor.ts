@@ -35,6 +35,7 @@ async function gather(io: Io, options: Options, app: AppPort, diagnosis: Diagnos
   const { problems, offer, assumed, channels, listens, ...gateway } = await gatewayState(io, options);
   return {
     ...diagnosis,
+    ...(diagnosis.vault && problems && { vault: { ...diagnosis.vault, open: isOpenThere(problems) } }),
     config: diagnosis.config && { problems: together(diagnosis, problems) },
     // A gateway that runs has told of what is safe, as it found it at its start.
     lost: diagnosis.lost.filter(({ safe }) => !safe || problems === null),
@@ -106,16 +107,22 @@ const keyOf = (key: Facts['keys'][number], problems: readonly Problem[]): Facts[
   present: !problems.some((problem) => problem.key === `models.providers.${key.provider}.apiKey`),
 });
 
+/** A running gateway has the vault open. Its service may have a passphrase or a credential that this terminal has not. */
+const isOpenThere = (told: readonly Problem[]): boolean => !told.some(({ file }) => file === 'secrets.age');
+
+const OF_SECRETS = /\.(?:secret|apiKey|value)$/;
+
 /**
  * What a running gateway says, too: `status` and doctor must not differ. Secrets are missing where it runs, or nowhere, and it
  * knows which runs wait for the workspace.
  */
 function together({ config, keys, vault }: Diagnosis, told: readonly Problem[] | null): readonly Problem[] {
-  if (told === null) return config?.problems ?? [];
+  // Behind a passphrase that the next start asks for, nobody knows what is missing.
+  const isUnknown = ({ key, message }: Problem): boolean =>
+    vault?.locked === true && OF_SECRETS.test(key) && message.includes('cannot be read');
+  if (told === null) return (config?.problems ?? []).filter((problem) => !isUnknown(problem));
   const ownKeys = new Set(keys.map(({ provider }) => `models.providers.${provider}.apiKey`));
-  const here = (config?.problems ?? []).filter(
-    ({ file, key }) => file !== WORKSPACE && !/\.(?:secret|apiKey)$/.test(key),
-  );
+  const here = (config?.problems ?? []).filter(({ file, key }) => file !== WORKSPACE && !OF_SECRETS.test(key));
   const there = told.filter(({ key, message }) => !ownKeys.has(key) && message !== vault?.problem);
   return [...new Map([...here, ...there].map((problem) => [problemText(problem), problem])).values()];
 }

@@ -151,14 +151,15 @@ const checkToken: Check = ({ token, tokenGiven, home }) => {
 
 const checkSecrets: Check = ({ vault = null, gateway }) => {
   if (vault === null) return [];
-  const { problem, locked, secrets, key } = vault;
+  const { problem, locked, secrets, key, open } = vault;
   if (problem === null)
     return [ok('Secrets', `${secrets === 1 ? '1 secret' : `${secrets} secrets`}; the key is ${key ?? 'unknown'}`)];
-  if (locked)
+  if (locked && open !== false)
     return [
       ok('Secrets', gateway.state === 'running' ? 'locked with a passphrase' : 'the next start needs their passphrase'),
     ];
   // Each says what to do itself.
+  if (open) return [warning('Secrets', `the running network has them open, but this terminal cannot: ${problem}`, '')];
   return [broken('Secrets', problem, '')];
 };
 
@@ -173,16 +174,15 @@ const checkKeys: Check = ({ keys, start }) =>
         ),
   );
 
-const checkDatabase: Check = ({ database }) =>
-  database === null
-    ? []
-    : [
-        broken(
-          'Database',
-          database,
-          'Restore a backup, or use the version of Ruche that wrote it. Without a backup, `ruche verify` names what can still be read.',
-        ),
-      ];
+const checkDatabase: Check = ({ database }) => {
+  if (database === null) return [];
+  // An older home is well, and says itself that the next start converts it.
+  if (database.includes('to bring it up to date'))
+    return [warning('Database', database, 'Make a backup first (docs/upgrade.md).')];
+  const mend =
+    'Restore a backup, or use the version of Ruche that wrote it. Without a backup, `ruche verify` names what can still be read.';
+  return [broken('Database', database, mend)];
+};
 
 const checkLost: Check = ({ lost }) =>
   lost.map(({ what, mend, safe }) => (safe ? warning : broken)('Record', what, mend));

@@ -77,6 +77,10 @@ function done<T extends { ok: true }>(result: T | SecretRefused): T {
   throw new CliError(result.message);
 }
 
+/** How often, and how long apart (milliseconds), a home is tried that another process holds. */
+const TRIES = 100;
+const PAUSE = 100;
+
 /** Asks the gateway; where none runs, works on the files of the home itself, under its lock. */
 async function withDesk<T>(
   io: Io,
@@ -84,22 +88,29 @@ async function withDesk<T>(
   action: Action,
   act: (desk: SecretsDesk) => Promise<T>,
 ): Promise<T> {
-  try {
-    return await act(overGateway(io, options));
-  } catch (error) {
-    if (!(error instanceof CliError) || error.exitCode !== 2) throw error;
-    const { home, workspace } = options;
-    const askPassphrase = passphraseAsker(io);
-    const writes = action !== 'list' && action !== 'show-use';
-    const own = await (await io.loadApp()).openSecrets({ home, workspace, env: io.env, writes, ...askPassphrase });
-    // A process that starts or stops holds the home and does not answer yet, or any more.
-    if (own === null) throw error;
+  const { home, workspace } = options;
+  const askPassphrase = passphraseAsker(io);
+  const writes = action !== 'list' && action !== 'show-use';
+  for (let tried = 0; tried < TRIES; tried += 1) {
     try {
-      return await act(own.desk);
-    } finally {
-      await own.close();
+      return await act(overGateway(io, options));
+    } catch (error) {
+      if (!(error instanceof CliError) || error.exitCode !== 2) throw error;
     }
+    const own = await (await io.loadApp()).openSecrets({ home, workspace, env: io.env, writes, ...askPassphrase });
+    if (own !== null)
+      try {
+        return await act(own.desk);
+      } finally {
+        await own.close();
+      }
+    // Another command works on it, or a network starts or stops and does not answer yet, or any more.
+    await io.clock.sleep(PAUSE);
   }
+  throw new CliError(
+    `Another process holds ${home} and does not answer. Try again; if it stays so, see: ${io.self} status`,
+    2,
+  );
 }
 
 function overGateway(io: Io, options: Options): SecretsDesk {

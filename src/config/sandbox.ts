@@ -57,7 +57,10 @@ export function sandboxOf(
   const kind = kinds[at];
   const known = kinds.map((each) => each.name);
   if (kind === undefined)
-    return wrong('sandbox', `there is no sandbox "${named}". Known: ${listed(known)}.${didYouMean(named, known)}`);
+    return wrong(
+      'sandbox',
+      `there is no sandbox "${named}". Known: ${listed(known)}.${didYouMean(/^(?:podman|docker)$/.test(named) ? ofImage : named, known)}`,
+    );
   const given = typeof sandbox === 'string' ? beside : sandbox.image;
   if (given !== undefined && !kind.image)
     return wrong('image', `counts only beside \`sandbox: ${ofImage}\`: write that, or remove the image`);

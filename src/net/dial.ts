@@ -1,20 +1,20 @@
 import type net from 'node:net';
-import { parseHostPattern } from '../core/net/host.ts';
+import { bracketed, type HostPort, hostPortText, parseHostPattern } from '../core/net/host.ts';
 import type { Sent } from '../core/net/sent.ts';
 import { type Clock, OVER } from '../core/ports/clock.ts';
 import { type Dial, type ForWhom, NetError } from '../core/ports/net.ts';
 import type { Log } from '../core/ports/log.ts';
-import { type Connect, secured } from './connect.ts';
+import { type Connect, secured, type Trust } from './connect.ts';
 import { netError, watch } from './exchange.ts';
 import { type Lines, outcomeOf } from './line.ts';
-import { pin, type Place, placeText, type Resolve } from './pin.ts';
+import { pin, type Resolve } from './pin.ts';
 
 export interface Dialling {
   clock: Clock;
   log: Log;
   resolve: Resolve;
   connect: Connect;
-  ca: readonly string[];
+  trust: Trust;
   lines: Lines;
 }
 
@@ -22,8 +22,8 @@ export interface Dialling {
 const LOOK_MS = 1000;
 
 /** The place in the spelling that lists and connection use. */
-function placeOf({ host, port }: Dial): Place {
-  const pattern = parseHostPattern(host.includes(':') ? `[${host}]` : host);
+function placeOf({ host, port }: Dial): HostPort {
+  const pattern = parseHostPattern(bracketed(host));
   if (pattern?.literal !== true || !Number.isInteger(port) || port < 1 || port > 65_535)
     throw new NetError('blocked', 'the connection was refused: this is not a host and a port');
   return { host: pattern.host, port };
@@ -46,7 +46,7 @@ function attend(socket: net.Socket, raw: net.Socket, { idleMs, maxBytes }: Dial,
       socket.destroy(new NetError('timeout', `nothing came from or went to ${where} for ${idleMs} ms`));
     else wait();
   };
-  // The sleep rejects when the connection has ended, which is no event.
+  // The sleep rejects when the connection has ended, and there is nothing left to do.
   const wait = (): void => void clock.sleep(lookMs, over.signal).then(look, () => undefined);
   wait();
 }
@@ -58,19 +58,19 @@ export interface Dials {
 
 /** Connections that are not HTTP, by the same checks. */
 export function openDials(how: Dialling): Dials {
-  const { clock, log, resolve, connect, ca, lines } = how;
+  const { clock, log, resolve, connect, trust, lines } = how;
   const open = new Set<net.Socket>();
 
   async function dial(wanted: Dial, forWhom: ForWhom, kind: Sent['kind'] = wanted.kind ?? 'dial'): Promise<net.Socket> {
     const place = placeOf(wanted);
-    const where = placeText(place);
+    const where = hostPortText(place);
     const { signal, timeoutMs, tls } = wanted;
     const line = lines.open(forWhom, { ...place, kind });
     const watching = watch(clock, { signal, timeoutMs, idleMs: timeoutMs });
     try {
       const addresses = await watching.race(pin(place, wanted.http ?? null, forWhom, resolve));
       const raw = connect(addresses, place.port);
-      const socket = tls === null ? raw : secured(raw, place.host, tls.alpn, ca);
+      const socket = tls === null ? raw : secured(raw, place.host, tls.alpn, trust);
       open.add(socket);
       line.over(socket);
       let failure: unknown = null;
@@ -94,7 +94,10 @@ export function openDials(how: Dialling): Dials {
       return socket;
     } catch (error) {
       line.end(outcomeOf(error));
-      if (error instanceof NetError) log.info({ who: forWhom.who, where, code: error.code }, 'connection failed');
+      const told = { who: forWhom.who, where, code: error instanceof NetError ? error.code : 'protocol' };
+      // A command is told in its result, and one that tries without end would fill the disk with these lines.
+      if (kind === 'proxy') log.debug(told, 'connection failed');
+      else if (error instanceof NetError) log.info(told, 'connection failed');
       throw error;
     } finally {
       watching.end();

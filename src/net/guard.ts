@@ -4,12 +4,12 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Injection, Scrub } from '../core/ports/injection.ts';
 import { REFUSED_HEADERS, unreadable } from '../core/net/headers.ts';
 import { originOf, parseTarget, type Target } from '../core/net/host.ts';
-import { inspects, overridesRequest } from '../core/net/reach.ts';
+import { entriesFor, misleading } from '../core/net/reach.ts';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../core/ports/net.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ACCEPT_ENCODING, bodyStream, encodingOf } from './body.ts';
 import { type Answer, exchange, type Hop, type Watch, watch } from './exchange.ts';
-import { type Connect, connectPinned } from './connect.ts';
+import { type Connect, connectPinned, openTrust } from './connect.ts';
 import { type Lines, openLines, outcomeOf, type Recorder } from './line.ts';
 import { openDials } from './dial.ts';
 import { pin, type Resolve, systemResolve } from './pin.ts';
@@ -216,8 +216,8 @@ class Journey {
     const fields = { who: forWhom.who, origin: originOf(target), method: plain.method };
     try {
       const { hop, scrub } = await watching.race(this.injected(plain));
-      const past = Object.keys(hop.headers).find(overridesRequest);
-      if (past !== undefined && inspects(forWhom.only, target))
+      const past = misleading(Object.keys(hop.headers), entriesFor(forWhom.only, target));
+      if (past !== undefined)
         throw new NetError(
           'blocked',
           `${originOf(target)} is blocked: the header ${past} could name another method or path`,
@@ -245,9 +245,10 @@ class Journey {
  */
 export function openNet(options: NetOptions): Net & { close(): void } {
   const { clock, log, resolve = systemResolve, connect = connectPinned, ca = [], injection = null } = options;
-  const pools = openPools(connect, ca);
+  const trust = openTrust(ca);
+  const pools = openPools(connect, trust);
   const lines = openLines(options.record ?? (() => undefined), clock);
-  const dials = openDials({ clock, log, resolve, connect, ca, lines });
+  const dials = openDials({ clock, log, resolve, connect, trust, lines });
   return {
     request: async (request, forWhom) => {
       const watching = watch(clock, request);

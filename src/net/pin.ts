@@ -1,7 +1,7 @@
 import dns from 'node:dns/promises';
 import ipaddr from 'ipaddr.js';
 import { type AddressKind, addressKind } from '../core/net/address.ts';
-import { hostKind, namedHost, parseHostPattern, type Target } from '../core/net/host.ts';
+import { hostKind, type HostPort, hostPortText, namedHost, parseHostPattern } from '../core/net/host.ts';
 import { reachesHost, reachVerdict, type Use } from '../core/net/reach.ts';
 import { type ForWhom, NetError } from '../core/ports/net.ts';
 
@@ -25,18 +25,13 @@ function kindOf(address: string): AddressKind {
  * May this address be contacted? A name that was granted may lead to the machine or the private network, but not to
  * where clouds keep credentials; that, and everything else, has to be granted by its address.
  */
-function permitted(address: string, target: Place, forWhom: ForWhom): boolean {
+function permitted(address: string, target: HostPort, forWhom: ForWhom): boolean {
   const kind = kindOf(address);
   if (kind === 'public') return true;
   const granted = { host: parseHostPattern(address)?.host ?? '', port: target.port };
   if (namedHost(forWhom.privateHosts, granted)) return true;
   return (kind === 'loopback' || kind === 'private') && namedHost(forWhom.privateHosts, target);
 }
-
-/** Where a connection goes. */
-export type Place = Pick<Target, 'host' | 'port'>;
-
-export const placeText = ({ host, port }: Place): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 async function lookUp(host: string, resolve: Resolve): Promise<readonly string[]> {
   try {
@@ -51,9 +46,9 @@ async function lookUp(host: string, resolve: Resolve): Promise<readonly string[]
  * The addresses that a connection to the target may use, and no others: resolved once, so that an answer which changes
  * between check and connection changes nothing. Rejects with NetError `blocked` or `dns`.
  */
-export async function pin(target: Place, http: Use['http'], forWhom: ForWhom, resolve: Resolve): Promise<string[]> {
+export async function pin(target: HostPort, http: Use['http'], forWhom: ForWhom, resolve: Resolve): Promise<string[]> {
   const refuse = (why: string): never => {
-    throw new NetError('blocked', `${placeText(target)} is blocked: ${why}`);
+    throw new NetError('blocked', `${hostPortText(target)} is blocked: ${why}`);
   };
   const { only } = forWhom;
   if (only !== null && reachVerdict(only, { ...target, http }) === null)

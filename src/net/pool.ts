@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Target } from '../core/net/host.ts';
 import type { ForWhom } from '../core/ports/net.ts';
-import { type Connect, secured } from './connect.ts';
+import { type Connect, secured, type Trust } from './connect.ts';
 
 const MAX_POOLS = 64;
 /** Connections of one pool; further requests wait for one, within their own time limits. */
@@ -24,14 +24,14 @@ function makeAgent(
   addresses: readonly string[],
   keepAlive: boolean,
   connect: Connect,
-  ca: readonly string[],
+  trust: Trust,
 ): http.Agent {
   const kept = { keepAlive, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_IDLE_SOCKETS, timeout: IDLE_SOCKET_MS };
   const agent = target.secure ? new https.Agent(kept) : new http.Agent(kept);
   agent.createConnection = () => {
     const socket = connect(addresses, target.port);
     if (!target.secure) return socket;
-    return secured(socket, target.host, ['http/1.1'], ca);
+    return secured(socket, target.host, ['http/1.1'], trust);
   };
   return agent;
 }
@@ -42,7 +42,7 @@ function retire(agent: http.Agent): void {
   for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }
 
-export function openPools(connect: Connect, ca: readonly string[]): Pools {
+export function openPools(connect: Connect, trust: Trust): Pools {
   const agents = new Map<string, http.Agent>();
   return {
     agent: (target, addresses, forWhom) => {
@@ -56,7 +56,7 @@ export function openPools(connect: Connect, ca: readonly string[]): Pools {
         privateHosts,
         only,
       ]);
-      const agent = agents.get(key) ?? makeAgent(target, addresses, true, connect, ca);
+      const agent = agents.get(key) ?? makeAgent(target, addresses, true, connect, trust);
       // Taken out and put back: the map keeps the order of use.
       agents.delete(key);
       agents.set(key, agent);
@@ -67,7 +67,7 @@ export function openPools(connect: Connect, ca: readonly string[]): Pools {
       }
       return agent;
     },
-    fresh: (target, addresses) => makeAgent(target, addresses, false, connect, ca),
+    fresh: (target, addresses) => makeAgent(target, addresses, false, connect, trust),
     close: () => {
       for (const agent of agents.values()) agent.destroy();
       agents.clear();

@@ -103,10 +103,12 @@ export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'
   // One at a time: two would take the same records, and write them twice.
   const write = (sync: boolean): Promise<boolean> => turns.run(() => writeAll(sync));
 
+  /** What waits now. What comes meanwhile is for the next time, so that it is joined where it is too much. */
   const writeAll = async (sync: boolean): Promise<boolean> => {
-    while (waiting.length > 0) {
-      waiting = crowd(waiting);
-      const group = waiting.slice(0, MOST);
+    waiting = crowd(waiting);
+    const now = waiting;
+    for (let at = 0; at < now.length; at += MOST) {
+      const group = now.slice(at, at + MOST);
       try {
         await store.commit({ events: group.map(eventOf), sync });
       } catch (error) {
@@ -148,7 +150,7 @@ export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'
       over.abort(OVER);
       await writing;
       waiting.push(...repeats.rest());
-      await write(true);
+      while (waiting.length > 0 && (await write(true)));
     },
   };
 }

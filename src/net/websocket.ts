@@ -2,7 +2,7 @@ import type net from 'node:net';
 import type WebSocket from 'ws';
 import { REFUSED_HEADERS } from '../core/net/headers.ts';
 import { originOf, parseTarget, type Target } from '../core/net/host.ts';
-import { inspects, overridesRequest } from '../core/net/reach.ts';
+import { entriesFor, misleading } from '../core/net/reach.ts';
 import { type ForWhom, NetError, type WebSocketLink, type WebSocketRequest } from '../core/ports/net.ts';
 import type { Dials } from './dial.ts';
 import { netError } from './exchange.ts';
@@ -31,8 +31,8 @@ export async function openWebSocket(
   const { signal, timeoutMs, idleMs, maxMessageBytes, protocols = [] } = wanted;
   const target = targetOf(wanted.url);
   const headers = headersOf(wanted.headers ?? {});
-  const past = Object.keys(headers).find(overridesRequest);
-  if (past !== undefined && inspects(forWhom.only, target))
+  const past = misleading(Object.keys(headers), entriesFor(forWhom.only, target));
+  if (past !== undefined)
     throw new NetError('blocked', `${originOf(target)} is blocked: the header ${past} could name another path`);
   const Client = await load();
   const url = new URL(target.url);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { PrivateFile } from '../core/ports/secrets.ts';
 
@@ -100,24 +101,52 @@ export class OpenToOthers extends Error {
   }
 }
 
-/** A file that only its owner may read. */
+/**
+ * The file that a path means. Where its owner keeps it elsewhere and has put a link there, a new file in the place of the
+ * link would leave the old one as it was, and could put a key on the very disk that it was kept away from.
+ */
+async function meant(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await refuseDangling(path);
+    return path;
+  }
+}
+
+/** A disk that is not there at the moment is no reason to begin anew. */
+async function refuseDangling(path: string): Promise<void> {
+  const isThere = await lstat(path).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) throw new Error('it is a link to a file that is not there');
+}
+
+/** A file that only its owner may read. The owner may put a link in its place. */
 export function privateFile(path: string): PrivateFile {
   return {
     path,
     async read() {
-      const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+      // A pipe in its place would be waited for without end.
+      const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT') return null;
         throw error;
       });
-      if (file === null) return null;
+      if (file === null) {
+        await refuseDangling(path);
+        return null;
+      }
       try {
-        const { mode } = await file.stat();
-        if ((mode & 0o077) !== 0) throw new OpenToOthers(path);
+        const found = await file.stat();
+        if (found.isFIFO()) throw Object.assign(new Error(`${path} is a pipe`), { code: 'it is a pipe' });
+        if ((found.mode & 0o077) !== 0) throw new OpenToOthers(path);
         return await file.readFile('utf8');
       } finally {
         await file.close();
       }
     },
-    write: (text) => replaceFile(path, text, { mode: 0o600 }),
+    write: async (text) => replaceFile(await meant(path), text, { mode: 0o600 }),
   };
 }

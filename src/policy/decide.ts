@@ -1,7 +1,7 @@
 import type { AddressKind } from '../core/net/address.ts';
 import type { Verdict } from '../core/event.ts';
 import { hostKind, parseTarget, patternFits, type Target } from '../core/net/host.ts';
-import { namedPlaces, type Reach, reachVerdict } from '../core/net/reach.ts';
+import { namedPlaces, type Reach, reachesHost, reachVerdict } from '../core/net/reach.ts';
 import { workspacePath } from '../core/text/paths.ts';
 import type { Decision, PolicyCall, PolicyFacts, Rule } from '../core/policy.ts';
 import { notPlain } from './programs.ts';
@@ -62,8 +62,7 @@ function look(call: PolicyCall, facts: PolicyFacts): { seen: Seen; limits: Decis
 function networkLimits(seen: Seen, target: Target, facts: PolicyFacts): Decision[] {
   const limits: Decision[] = [];
   const listed = byList(seen, target, facts);
-  if (listed === null)
-    limits.push(builtin('deny', 'agent-network', `${shown(target.host)} is not in the agent's network list.`));
+  if (listed === null) limits.push(builtin('deny', 'agent-network', notListed(target, seen, facts)));
   if (listed === 'ask')
     limits.push(builtin('ask', 'network-asks', `The network list says to ask for ${shown(target.host)}.`));
   const kind = hostKind(target.host);
@@ -79,6 +78,15 @@ function networkLimits(seen: Seen, target: Target, facts: PolicyFacts): Decision
       ),
     );
   return limits;
+}
+
+/** A host that stands in a list under another port, method or path is told apart from one that does not. */
+function notListed(target: Target, { call }: Seen, { network, settingsNetwork }: PolicyFacts): string {
+  const place = shown(new URL(target.url).host);
+  if (network?.some((reach) => reachesHost(reach, target)))
+    return `The network list has ${place}, but not this path or not the method ${shown((call.method ?? 'GET').toUpperCase())}.`;
+  const beyond = settingsNetwork !== undefined && !settingsNetwork.some((reach) => reachesHost(reach, target));
+  return `${place} is not in ${beyond ? 'the network list of ruche.yaml' : "the agent's network list"}.`;
 }
 
 /** What the list says of this request; `none`: there is no list. */

@@ -1,4 +1,4 @@
-import { hostKind, parseTarget } from '../core/net/host.ts';
+import { bracketed, hostKind, parseTarget } from '../core/net/host.ts';
 import { namedPlaces, type Reach } from '../core/net/reach.ts';
 import type { PolicyCall, PolicyFacts } from '../core/policy.ts';
 import { decide } from './decide.ts';
@@ -11,8 +11,6 @@ interface NetGrant {
   /** The agent's network list, or null for no list. */
   only: readonly Reach[] | null;
 }
-
-const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
 /**
  * Only hosts that are private on their face are granted. A rule for a public name does not let that name lead inside

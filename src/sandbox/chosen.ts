@@ -18,7 +18,7 @@ interface ChosenOptions {
   dir: string;
   /** The strictest of this machine: for whom nothing else is picked. */
   standard: Sandbox;
-  /** Opens one that somebody has picked, by name; null: there is none of that name. */
+  /** Opens the one of this name; null if there is none. */
   open(kind: string): Promise<Sandbox> | null;
 }
 

@@ -13,10 +13,10 @@ export const PORT = 3128;
 /** Paths that every sandbox shows. */
 const PERLS = ['/usr/bin/perl', '/bin/perl'];
 /** Where a sandbox shows the folder of the proxy. */
-export const INSIDE = '/run/egress';
+export const EGRESS_FOLDER = '/run/egress';
 
 const PROXIES = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'];
-/** Variables by which clients are told of a file of certificates. */
+/** Variables in which clients look for a file of certificates. */
 const CERTIFICATES = [
   'SSL_CERT_FILE',
   'NODE_EXTRA_CA_CERTS',
@@ -30,15 +30,21 @@ const CERTIFICATES = [
   'DENO_CERT',
 ];
 
-/** The variables that clients honour. `dir` is where the command sees the folder of the proxy. */
-export function networkEnvironment(network: EgressHandle, dir: string): Record<string, string> {
-  const { token, ca, variables } = network;
+/**
+ * The variables that clients honour. `dir` is where the command sees the folder of the proxy; `own`: names of servers that it
+ * asks without the proxy, because the loopback is its own.
+ */
+export function networkEnvironment(
+  { token, ca, variables }: EgressHandle,
+  dir: string,
+  own: readonly string[] = [],
+): Record<string, string> {
   const url = `http://ruche:${token}@127.0.0.1:${PORT}`;
   const file = ca === null ? null : join(dir, basename(ca));
   return {
     ...Object.fromEntries(PROXIES.map((name) => [name, url])),
-    NO_PROXY: '',
-    no_proxy: '',
+    NO_PROXY: own.join(','),
+    no_proxy: own.join(','),
     NODE_USE_ENV_PROXY: '1',
     ...variables,
     ...(file === null ? {} : Object.fromEntries(CERTIFICATES.map((name) => [name, file]))),

@@ -52,6 +52,10 @@ export async function run(program: string, args: readonly string[], timeout = TR
     stream.setEncoding('utf8').on('data', (piece: string) => {
       if (text.length < 65_536) text += piece;
     });
+  // What it has started may outlive it, and would hold its output open.
+  child.once('exit', (_code, signal) => {
+    if (signal !== null) for (const stream of [child.stdout, child.stderr]) stream.destroy();
+  });
   return new Promise((resolve) => {
     child.once('error', (error) => resolve({ code: null, text: error.message }));
     child.once('close', (code) => resolve({ code, text }));

@@ -3,7 +3,7 @@ import { chown, copyFile, lstat, mkdir, open, readdir, readlink, rm, stat, write
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { EgressHandle } from '../core/ports/egress.ts';
-import { type Forwarder, forwarderWords, INSIDE, networkEnvironment, PORT } from './network.ts';
+import { type Forwarder, forwarderWords, EGRESS_FOLDER, networkEnvironment, PORT } from './network.ts';
 
 /** Something of the machine that a command sees, read-only but for devices. */
 type Mount = { kind: 'bind' | 'device'; from: string; to: string } | { kind: 'link'; target: string; to: string };
@@ -206,7 +206,7 @@ const programInside = (program: string): string =>
 export const forwarderInside = ({ network }: Pick<BwrapPlan, 'network'>): string[] =>
   network === null
     ? []
-    : forwarderWords({ ...network.forwarder, program: programInside(network.forwarder.program) }, INSIDE, PORT);
+    : forwarderWords({ ...network.forwarder, program: programInside(network.forwarder.program) }, EGRESS_FOLDER, PORT);
 
 /** The whole folder is shown, so that the new socket of a restarted runtime is seen. */
 function networkArgs({ network }: BwrapPlan): string[] {
@@ -214,9 +214,13 @@ function networkArgs({ network }: BwrapPlan): string[] {
   const { handle, forwarder } = network;
   const inside = programInside(forwarder.program);
   return [
-    ['--ro-bind', handle.dir, INSIDE],
+    ['--ro-bind', handle.dir, EGRESS_FOLDER],
     inside === FORWARDER ? ['--ro-bind', forwarder.program, inside] : [],
-    ...Object.entries(networkEnvironment(handle, INSIDE)).map(([name, value]) => ['--setenv', name, value]),
+    ...Object.entries(networkEnvironment(handle, EGRESS_FOLDER, handle.own)).map(([name, value]) => [
+      '--setenv',
+      name,
+      value,
+    ]),
   ].flat();
 }
 

@@ -1,6 +1,6 @@
 import type { SecretBinding } from '../core/agent.ts';
 import { sameHeader } from '../core/net/headers.ts';
-import { overridesRequest, reachVerdict } from '../core/net/reach.ts';
+import { misleading, reachVerdict } from '../core/net/reach.ts';
 import type { FollowedBody, Injected, Injection, Outgoing, Scrub } from '../core/ports/injection.ts';
 import { errorText } from '../core/text/sentence.ts';
 import { type Found, type Holder, isOwn, LONGEST_PLACEHOLDER, placeholderOf, placeholdersIn } from './placeholder.ts';
@@ -157,7 +157,7 @@ class BoundSecrets implements Injection {
     const { name, value: ref } = binding;
     let value: string;
     try {
-      value = await this.#options.resolve(ref, `the secret ${name} of ruche.yaml`);
+      value = await this.#options.resolve(ref, `secrets.${name} in ruche.yaml`);
     } catch (error) {
       return { ok: false, why: `its credential is missing: ${errorText(error)}` };
     }
@@ -206,8 +206,11 @@ function wrong(
   const foreign = there.find(({ header }) => given.has(header) && !set.has(header));
   if (foreign !== undefined)
     return `the header ${foreign.header} is set by the secret ${foreign.name} alone at ${target.host}, and that does not cover ${method} of this path`;
-  const narrow = fitting.some(({ methods, path }) => methods !== null || path !== null);
-  const override = narrow ? Object.keys(headers).find(overridesRequest) : undefined;
+  const covered = fitting.map((binding) => ({
+    methods: binding.methods,
+    paths: binding.path === null ? null : [binding.path],
+  }));
+  const override = misleading(Object.keys(headers), covered);
   return override === undefined ? null : `the header ${override} could have the server read another request than this`;
 }
 

@@ -179,6 +179,10 @@ function outputOf(command: string, { env, home }: KeyParts): Promise<string> {
       said += piece;
       if (said.length > MOST_OUTPUT) child.kill('SIGKILL');
     });
+    // What it has started may outlive it, and would hold its output open.
+    child.once('exit', (_code, signal) => {
+      if (signal !== null) child.stdout.destroy();
+    });
     child.once('error', (error: NodeJS.ErrnoException) => reject(bad(`cannot be started (${error.code ?? ''})`)));
     child.once('close', (code, signal) => {
       if (said.length > MOST_OUTPUT) reject(bad('prints far too much'));

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type EnvSecretsOptions, envSecrets } from './env.ts';
 import { type OpenVault, openVault } from './vault.ts';
+import { unread } from './key.ts';
 import { openRedactor, type Redactor } from './redactor.ts';
 import { isSecretName, secretIn } from '../core/ids.ts';
 import type { Boundary } from '../core/ports/boundary.ts';
@@ -88,12 +89,17 @@ function passphraseOf(
     const given = named
       ? again
         ? null
-        : ((await file(named).read())?.replace(/\r?\n$/, '') ?? null)
+        : ((await readPassphrase(file(named)))?.replace(/\r?\n$/, '') ?? null)
       : ((await askPassphrase?.(path, again)) ?? null);
     if (given !== null) hide(given);
     return given;
   };
 }
+
+const readPassphrase = (file: PrivateFile): Promise<string | null> =>
+  file.read().catch((error: unknown) => {
+    throw unread(file.path, error, '');
+  });
 
 /** `keys.json`, where older versions kept what was pasted on the page: read until its keys are in the vault. */
 interface OlderKeys {

@@ -40,6 +40,7 @@ export function openRedactor(): Redactor {
 interface Place {
   from: number;
   to: number;
+  form: string;
 }
 
 /** Spellings up to which each is looked for by itself, which is quicker for few. */
@@ -72,12 +73,12 @@ export class Sought {
     if (this.#forms.length <= FEW) {
       for (const form of this.#forms)
         for (let at = text.indexOf(form); at >= 0; at = text.indexOf(form, at + 1))
-          found.push({ from: at, to: at + form.length });
+          found.push({ from: at, to: at + form.length, form });
       return found;
     }
     for (let at = 0; at + HEAD <= text.length; at += 1)
       for (const form of this.#byHead.get(headOf(text, at)) ?? [])
-        if (text.startsWith(form, at)) found.push({ from: at, to: at + form.length });
+        if (text.startsWith(form, at)) found.push({ from: at, to: at + form.length, form });
     return found;
   }
 
@@ -102,8 +103,12 @@ export class Sought {
 const headOf = (text: string, at: number): number =>
   (text.charCodeAt(at) << 14) ^ (text.charCodeAt(at + 1) << 7) ^ text.charCodeAt(at + 2);
 
-/** Takes spellings out of one text that comes in pieces, and puts the mark in their place. */
-export function pieceRedactor(sought: () => Sought, mark = MARK): PieceRedactor {
+/** What stands in the place of a spelling. */
+type MarkOf = (form: string) => string;
+const sameMark: MarkOf = () => MARK;
+
+/** Takes spellings out of one text that comes in pieces, and puts marks in their place. */
+export function pieceRedactor(sought: () => Sought, markOf = sameMark): PieceRedactor {
   let held = '';
   return {
     push(piece) {
@@ -115,27 +120,27 @@ export function pieceRedactor(sought: () => Sought, mark = MARK): PieceRedactor 
         .sort((a, b) => b.from - a.from);
       for (const { from, to } of places) if (to > cut) cut = Math.min(cut, from);
       held = text.slice(cut);
-      return redact(text.slice(0, cut), sought(), mark);
+      return redact(text.slice(0, cut), sought(), markOf);
     },
     end() {
       const rest = held;
       held = '';
-      return redact(rest, sought(), mark);
+      return redact(rest, sought(), markOf);
     },
   };
 }
 
 /** All places are found before any is replaced, so that overlapping secrets leave no end behind. */
-function redact(text: string, sought: Sought, mark = MARK): string {
+function redact(text: string, sought: Sought, markOf = sameMark): string {
   const found = sought.placesIn(text);
   if (found.length === 0) return text;
   found.sort((a, b) => a.from - b.from || b.to - a.to);
   const pieces: string[] = [];
   let done = 0;
-  for (const { from, to } of found) {
+  for (const { from, to, form } of found) {
     if (to <= done) continue;
     // What overlaps the last place belongs to it.
-    if (from >= done) pieces.push(text.slice(done, from), mark);
+    if (from >= done) pieces.push(text.slice(done, from), markOf(form));
     done = to;
   }
   pieces.push(text.slice(done));
@@ -178,14 +183,12 @@ function jsonEscaped(value: string): string[] {
   const once = JSON.stringify(value).slice(1, -1);
   const ascii = once.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
   const slashes = once.replaceAll('/', '\\/');
-  // As Go and Rails write what could be HTML, .NET whatever could be more than text, and others every character.
+  // As Go and Rails write what could be HTML, and .NET whatever could be more than text.
   const html = once.replace(/[<>&]/g, unicodeEscape);
   const careful = value.replace(/[^\x20-\x7e]|["&'+<>\\`]/g, (char) =>
     char === '\\' ? '\\\\' : unicodeEscape(char).toUpperCase().replace('U', 'u'),
   );
-  const all = Array.from({ length: value.length }, (_, at) => unicodeEscape(value[at] ?? '')).join('');
-  const every = [all, all.toUpperCase().replaceAll('U', 'u')];
-  return [once, ascii, slashes, html, careful, ...every, JSON.stringify(once).slice(1, -1)];
+  return [once, ascii, slashes, html, careful, JSON.stringify(once).slice(1, -1)];
 }
 
 const unicodeEscape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
@@ -194,8 +197,6 @@ const unicodeEscape = (char: string): string => `\\u${char.charCodeAt(0).toStrin
 function htmlEscaped(value: string): string[] {
   const named = (names: Readonly<Record<string, string>>): string =>
     value.replace(/[&<>"'`/=+]/g, (char) => names[char] ?? HTML[char] ?? char);
-  const code = (char: string): number => char.codePointAt(0) ?? 0;
-  const every = (write: (char: string) => string): string => Array.from(value, write).join('');
   return [
     named({}),
     named({ "'": '&apos;' }),
@@ -205,10 +206,16 @@ function htmlEscaped(value: string): string[] {
     named({ '/': '&#x2F;', '`': '&#x60;', '=': '&#x3D;' }),
     named({ "'": '&#x27;', '`': '&#x60;', '=': '&#x3D;' }),
     named({ "'": '&#x27;', '/': '&#x2F;' }),
-    every((char) => `&#${code(char)};`),
-    every((char) => `&#x${code(char).toString(16)};`),
-    every((char) => `&#x${code(char).toString(16).toUpperCase()};`),
   ];
+}
+
+/** A value of which every character is escaped, in JSON and HTML. All secrets begin alike then, so few can be looked for. */
+export function everyCharacter(value: string): string[] {
+  const json = Array.from({ length: value.length }, (_, at) => unicodeEscape(value[at] ?? '')).join('');
+  const html = (write: (code: number) => string): string =>
+    Array.from(value, (char) => `&#${write(char.codePointAt(0) ?? 0)};`).join('');
+  const hex = html((code) => `x${code.toString(16)}`);
+  return [json, json.toUpperCase().replaceAll('U', 'u'), html(String), hex, hex.toUpperCase().replaceAll('X', 'x')];
 }
 
 const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };

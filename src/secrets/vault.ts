@@ -34,11 +34,15 @@ interface Entry {
   changed: number;
 }
 type Entries = ReadonlyMap<string, Entry>;
+type Keys = readonly [VaultKey, ...VaultKey[]];
 
-/** `sealed`: the file as it was last read or written, so that what another process has written is not overwritten. */
+/**
+ * `sealed`: the file as it was last read or written, so that what another process has written is not overwritten. `keys`: those that
+ * have to open it. There are two after a change of the key that failed halfway: nobody knows which of them stands in its place.
+ */
 type State =
   | { is: 'none' }
-  | { is: 'open'; sealed: string; entries: Entries; key: VaultKey }
+  | { is: 'open'; sealed: string; entries: Entries; keys: Keys }
   | { is: 'closed'; sealed: string | null; problem: string; locked: boolean };
 
 /** What is shorter could be guessed, and could not be hidden without blackening words. */
@@ -108,7 +112,7 @@ class AgeVault implements OpenVault {
     refuse(name, value);
     this.#parts.hide(value);
     return this.#turns.run(async () => {
-      const { entries, key } = await this.#toWrite();
+      const { entries, keys } = await this.#toWrite();
       const before = entries.get(name);
       if (!before && entries.size >= MOST)
         throw new VaultClosed(
@@ -116,7 +120,7 @@ class AgeVault implements OpenVault {
         );
       const now = this.#parts.clock.now();
       const entry: Entry = { value, made: before?.made ?? now, changed: now };
-      await this.#write(new Map(entries).set(name, entry), [key]);
+      await this.#write(new Map(entries).set(name, entry), keys);
       const change = { name, what: before ? ('rotated' as const) : ('set' as const) };
       this.#tell(change);
       return change;
@@ -127,10 +131,10 @@ class AgeVault implements OpenVault {
     return this.#turns.run(async () => {
       await this.#look();
       if (this.#state.is === 'none') return false;
-      const { entries, key } = await this.#toWrite();
+      const { entries, keys } = await this.#toWrite();
       const left = new Map(entries);
       if (!left.delete(name)) return false;
-      await this.#write(left, [key]);
+      await this.#write(left, keys);
       this.#tell({ name, what: 'removed' });
       return true;
     });
@@ -138,7 +142,7 @@ class AgeVault implements OpenVault {
 
   take(values: ReadonlyMap<string, string>): Promise<void> {
     return this.#turns.run(async () => {
-      const { entries, key } = await this.#toWrite();
+      const { entries, keys } = await this.#toWrite();
       const now = this.#parts.clock.now();
       const next = new Map(entries);
       for (const [name, value] of values) {
@@ -147,7 +151,7 @@ class AgeVault implements OpenVault {
         if (before) next.set(unusedName(`${name.slice(0, 56)}-before`, next), before);
         next.set(name, { value, made: before?.made ?? now, changed: now });
       }
-      await this.#write(next, [key]);
+      await this.#write(next, keys);
     });
   }
 
@@ -155,7 +159,7 @@ class AgeVault implements OpenVault {
     return this.#turns.run(async () => {
       await this.#look();
       if (this.#state.is !== 'open' || (await keysThatOpen(this.#state.sealed)) < 2) return;
-      await this.#write(this.#state.entries, [this.#state.key]);
+      await this.#write(this.#state.entries, this.#state.keys);
     });
   }
 
@@ -163,32 +167,21 @@ class AgeVault implements OpenVault {
     return this.#turns.run(async () => {
       await this.#look();
       if (this.#state.is === 'none') throw new VaultClosed('There are no secrets yet, so there is no key to replace.');
-      const { entries, key: old } = await this.#toWrite();
+      const { entries, keys } = await this.#toWrite();
       const here = await readPlace(this.#parts);
       const place = to?.place ?? here;
-      const { key: next, isNew } = await this.#nextKey(here, old, to);
-      // Whichever key stands in its place when the power goes, the file opens with it.
-      await this.#write(entries, [old, next]);
+      const { key: next, isNew } = await this.#nextKey(here, keys[0], to);
+      // Whichever key stands in its place when the power goes, or the disk refuses, the file opens with it.
+      await this.#write(entries, [...keys, next]);
       try {
         if (isNew && place.from === 'file') await this.#writeKey(place, next);
         if (to && placeText(this.#parts, place) !== placeText(this.#parts, here)) await writePlace(this.#parts, place);
       } catch (error) {
-        await this.#backToStanding();
         throw error instanceof VaultClosed ? error : unwritten(this.#parts.home, error);
       }
       await this.#write(entries, [next]);
       return { publicKey: await publicKey(next.key), where: placeText(this.#parts, place) };
     });
-  }
-
-  /**
-   * After a change of the key that failed halfway: whichever key stands in its place now is the one that counts. To write with the
-   * other would lock everybody out at the next start. If this write fails too, both keys open the file until `settle`.
-   */
-  async #backToStanding(): Promise<void> {
-    this.#state = { is: 'none' };
-    const again = this.#toWrite().then(({ entries, key }) => this.#write(entries, [key]));
-    await again.catch(() => undefined);
   }
 
   async #nextKey(
@@ -207,7 +200,10 @@ class AgeVault implements OpenVault {
       );
     const given = await readKey(this.#parts, place);
     if (given === null) return { key: { key: await newKey(), passphrase }, isNew: true };
-    if (given.key === old.key) throw new VaultClosed(`The key in ${where} is the one that is used already.`);
+    if (given.key === old.key)
+      throw new VaultClosed(
+        `The key in ${where} is the one that is used already. Put a new one there: age-keygen makes one.`,
+      );
     return { key: given, isNew: false };
   }
 
@@ -260,25 +256,25 @@ class AgeVault implements OpenVault {
         `${path} holds something that this version of Ruche does not know: use the version that wrote it, or a newer one.`,
       );
     for (const { value } of entries.values()) this.#parts.hide(value);
-    return { is: 'open', sealed, entries, key };
+    return { is: 'open', sealed, entries, keys: [key] };
   }
 
   /** What to begin a write with: the file as it is now, and a key, which is made if there is none yet. */
-  async #toWrite(): Promise<{ entries: Entries; key: VaultKey }> {
+  async #toWrite(): Promise<{ entries: Entries; keys: Keys }> {
     await this.#look();
     if (this.#state.is === 'closed') throw new VaultClosed(this.#state.problem);
     if (this.#state.is === 'open') return this.#state;
     const place = await readPlace(this.#parts);
     const standing = await readKey(this.#parts, place);
     if (standing !== null || place.from !== 'file')
-      return { entries: new Map(), key: standing ?? { key: await newKey(), passphrase: null } };
+      return { entries: new Map(), keys: [standing ?? { key: await newKey(), passphrase: null }] };
     const key: VaultKey = { key: await newKey(), passphrase: null };
     await this.#writeKey(place, key);
-    return { entries: new Map(), key };
+    return { entries: new Map(), keys: [key] };
   }
 
   /** Nothing counts before the file is on disk and has been read back. */
-  async #write(entries: Entries, keys: readonly VaultKey[]): Promise<void> {
+  async #write(entries: Entries, keys: Keys): Promise<void> {
     const { boundary } = this.#parts;
     const text = `${JSON.stringify({ format: 1, secrets: Object.fromEntries(entries) })}\n`;
     const sealed = await seal(
@@ -297,8 +293,7 @@ class AgeVault implements OpenVault {
     boundary('secrets.file.after');
     if ((await this.#read()) !== sealed)
       throw new VaultClosed(`${this.#file.path} does not hold what was written there: look at its disk.`);
-    const key = keys.at(-1);
-    if (key) this.#state = { is: 'open', sealed, entries, key };
+    this.#state = { is: 'open', sealed, entries, keys };
   }
 
   #tell(change: VaultChange): void {

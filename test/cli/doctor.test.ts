@@ -33,3 +33,32 @@ test('Whether a key is set is asked of the running gateway: its environment coun
     { loadApp: async () => app },
   );
 });
+
+test('Behind a passphrase, what the next start will read is not called missing; what is wrong in a file still is', async () => {
+  const problem = { file: 'ruche.yaml', line: null, severity: 'error' } as const;
+  const problems = [
+    { ...problem, key: 'models.providers.x.apiKey', message: 'the secret "x" cannot be read' },
+    { ...problem, key: 'models.providers.y.apiKey', message: 'must name where the key is' },
+  ];
+  const of = (locked: boolean): AppPort => ({
+    ...app,
+    diagnose: async () => ({
+      ...diagnosis,
+      keys: [],
+      config: { problems },
+      vault: { problem: 'It needs its passphrase.', locked, secrets: 0, key: null },
+    }),
+  });
+  for (const locked of [true, false])
+    await withDesk(
+      echo,
+      async (desk) => {
+        await desk.stop();
+        await rm(join(desk.home, 'gateway.json'));
+        assert.equal(await desk.ruche('doctor'), 1);
+        assert.match(desk.out(), /must name where the key is/);
+        assert.equal(/cannot be read/.test(desk.out()), !locked, desk.out());
+      },
+      { loadApp: async () => of(locked) },
+    );
+});

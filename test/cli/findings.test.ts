@@ -52,8 +52,17 @@ test('The vault: how many secrets and where its key is, what keeps it closed, an
   };
   assert.equal(shown({}), 'ok 2 secrets; the key is /h/secrets.key');
   assert.equal(shown({ problem: 'It is damaged.' }), 'broken It is damaged.');
+  assert.equal(
+    shown({ problem: 'None is given.', open: true }),
+    'warning the running network has them open, but this terminal cannot: None is given.',
+  );
   const stopped = { gateway: { state: 'stopped', detail: '' } } as const;
   assert.equal(shown({ problem: 'x', locked: true }, stopped), 'ok the next start needs their passphrase');
+  assert.equal(shown({ problem: 'x', locked: true, open: true }), 'ok locked with a passphrase');
+  assert.equal(
+    shown({ problem: 'It needs its passphrase.', locked: true, open: false }),
+    'broken It needs its passphrase.',
+  );
   assert.ok(findings({ ...well, vault: null }).every(({ subject }) => subject !== 'Secrets'));
 });
 
@@ -195,6 +204,12 @@ test('Each thing that is wrong is named with its mend', () => {
     [{ token: 0o644 }, 'Token', 'broken', /mode 644.*Delete/s],
     [{ keys: [{ provider: 'p', name: 'P_KEY', present: false }] }, 'Key', 'broken', /P_KEY.*Set/s],
     [{ database: 'It is of a newer version.' }, 'Database', 'broken', /newer/],
+    [
+      { database: 'Run `ruche up` once to bring it up to date' },
+      'Database',
+      'warning',
+      /^(?!.*Restore).*Make a backup first/s,
+    ],
     [{ lost: [{ what: 'Events are lost.', mend: 'Put it back.' }] }, 'Record', 'broken', /lost\. Put/],
     [{ workspace: 'the branch is "master"' }, 'Workspace', 'broken', /master/],
     [{ config: { problems: [problem] } }, 'Configuration', 'broken', /ruche\.yaml:3 \(models\): unknown key/],

@@ -4,7 +4,9 @@ import fc from 'fast-check';
 import {
   commonReach,
   connectionTo,
-  inspects,
+  entriesFor,
+  isInspected,
+  misleading,
   overridesRequest,
   parseReach,
   plainPath,
@@ -86,7 +88,7 @@ test('what may be connected to unseen may be used for anything, and what is look
       const way = connectionTo(list, use);
       if (way === 'open') assert.equal(reachVerdict(list, use), 'allow');
       if (way === null) assert.notEqual(reachVerdict(list, use), 'allow');
-      assert.equal(way === 'inspect' && !inspects(list, use), false);
+      assert.equal(way === 'inspect' && !entriesFor(list, use).some(isInspected), false);
     }),
     RUNS,
   );
@@ -131,7 +133,7 @@ test('an entry is what its text says', () => {
   assert.throws(() => reaches('https://x.org'), /not host or host:port/);
 });
 
-test('a path that servers read in two ways is none, and where paths are told apart it is refused', () => {
+test('a path that servers read in two ways fits no entry, and is refused where paths are told apart', () => {
   const odd = [
     '/a/../b',
     '/a/%2e%2e/b',
@@ -194,6 +196,14 @@ test('headers that name another method or path are known', () => {
     assert.ok(overridesRequest(header), header);
   for (const header of ['accept', 'x-method', 'x-request-id', 'content-type'])
     assert.equal(overridesRequest(header), header === 'x-method', header);
+});
+
+test('where WebDAV copies to is another path, which entries for paths do not give', () => {
+  const [methods, paths] = [read({ host: 'x.org', methods: ['MOVE'] }), read({ host: 'x.org', paths: ['/mine/'] })];
+  assert.equal(misleading(['accept', 'destination'], [methods]), undefined);
+  assert.equal(misleading(['accept', 'Destination'], [methods, paths]), 'Destination');
+  assert.equal(misleading(['x-http_method-override'], [methods]), 'x-http_method-override');
+  assert.equal(misleading(['x-http-method-override'], [read('x.org')]), undefined);
 });
 
 test('an entry is shown as a person reads it', () => {

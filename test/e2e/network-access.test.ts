@@ -194,3 +194,18 @@ test(
     ]);
   },
 );
+
+test(
+  'a command asks its own servers without the proxy, except by a name that its list has',
+  { skip: noSandbox },
+  async () => {
+    // Nothing listens there: 7 is a connection that was tried and refused, and the proxy would have answered.
+    const names = ['localhost', '0.0.0.0', '[::1]', '127.0.0.1'];
+    const told = await running(
+      'bob',
+      names.map((name) => `curl -gs -o /dev/null http://${name}:9/; echo "$?"`).join('; '),
+    );
+    assert.match(told, /^7\n7\n7\n0\n/m);
+    assert.match(told, /not reached: 127\.0\.0\.1:9: it is not among the hosts that bob may reach;[^;]*$/);
+  },
+);

@@ -1,6 +1,15 @@
 // The vault as its owner has it: given by a pipe, used by the network, replaced and removed while it runs, and out of order.
 import assert from 'node:assert/strict';
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { SecretsView } from '../../src/core/api/secrets.ts';
@@ -139,7 +148,26 @@ test('a new key while it runs; where the key is changes only while it is stopped
   await home.ask('with the command');
   assert.equal(keysSent().at(-1), `Bearer ${SECOND}`);
   await home.end('SIGTERM');
+  const credentials = join(home.dir, 'credentials');
+  mkdirSync(credentials);
+  writeFileSync(join(credentials, 'ruche'), before, { mode: 0o600 });
+  home.env['CREDENTIALS_DIRECTORY'] = credentials;
+  assert.equal((await home.cli('secrets', 'rotate-key', '--credential', 'ruche')).code, 0);
+  const again = await home.cli('secrets', 'rotate-key', '--credential', 'ruche');
+  assert.match(again.err, /the one that is used already\. Put a new one there: age-keygen/);
+  const settings = home.read('ruche.yaml');
+  const bound = "{ for: [other], host: api.example.org, header: Authorization, format: 'Bearer {}' }";
+  home.write('ruche.yaml', `${settings}secrets:\n  wire: ${bound}\n`);
+  await home.start();
+  delete home.env['CREDENTIALS_DIRECTORY'];
+  const { out } = await home.cli('doctor');
+  assert.match(out, /^! Secrets: the running network has them open, but this terminal cannot: .*credential ruche/m);
+  assert.doesNotMatch(out, /cannot be read/);
+  await home.end('SIGTERM');
+  home.write('ruche.yaml', settings);
+  home.env['CREDENTIALS_DIRECTORY'] = credentials;
   assert.equal((await home.cli('secrets', 'rotate-key', '--key-file', at('secrets.key'))).code, 0);
+  delete home.env['CREDENTIALS_DIRECTORY'];
 });
 
 test('a vault that cannot be opened: the network starts, and status, doctor and list say what to do', async () => {
@@ -169,4 +197,46 @@ test('a vault that cannot be opened: the network starts, and status, doctor and 
   await home.start();
   assert.equal((await home.ask('mended')).text, 'You said: mended');
   await until(async () => (await home.status()).problems.length === 0, 'no problem is left');
+});
+
+test('commands that give secrets at once wait for each other', async () => {
+  const quiet = new Home();
+  try {
+    const names = ['a', 'b', 'c'];
+    const ended = await Promise.all(names.map((name) => quiet.cliWith(`${FIRST}-${name}`, 'secrets', 'set', name)));
+    for (const { code, err } of ended) assert.deepEqual([code, err], [0, '']);
+    const { secrets } = JSON.parse((await quiet.cli('secrets', '--json')).out) as SecretsView;
+    assert.deepEqual(secrets.map(({ name }) => name).toSorted(), names);
+  } finally {
+    await quiet.close();
+  }
+});
+
+test('a vault and a key that their owner keeps elsewhere stay there, also while that place is away', async () => {
+  const quiet = new Home();
+  try {
+    const [here, there] = [quiet.home, join(quiet.dir, 'stick')];
+    assert.equal((await quiet.cliWith(FIRST, 'secrets', 'set', 'a')).code, 0);
+    mkdirSync(there);
+    for (const name of ['secrets.age', 'secrets.key']) {
+      renameSync(join(here, name), join(there, name));
+      symlinkSync(join(there, name), join(here, name));
+    }
+    const old = readFileSync(join(there, 'secrets.key'), 'utf8');
+    assert.equal((await quiet.cliWith(SECOND, 'secrets', 'set', 'b')).code, 0);
+    const rotated = await quiet.cli('secrets', 'rotate-key');
+    assert.deepEqual([rotated.code, rotated.err], [0, '']);
+    assert.notEqual(readFileSync(join(there, 'secrets.key'), 'utf8'), old, 'the new key is where the old one was');
+    for (const name of ['secrets.age', 'secrets.key']) assert.ok(lstatSync(join(here, name)).isSymbolicLink(), name);
+
+    renameSync(there, `${there}-away`);
+    const refused = await quiet.cliWith(HOOK, 'secrets', 'set', 'c');
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /secrets\.age cannot be read \(it is a link to a file that is not there\)/);
+    renameSync(`${there}-away`, there);
+    const { secrets } = JSON.parse((await quiet.cli('secrets', '--json')).out) as SecretsView;
+    assert.deepEqual(secrets.map(({ name }) => name).toSorted(), ['a', 'b']);
+  } finally {
+    await quiet.close();
+  }
 });

@@ -142,13 +142,16 @@ function governanceOf(options: LoopOptions, commit: string): Governance {
 }
 
 const made = new Map<string, Promise<{ folder: string; commit: string }>>();
+const firsts: string[] = [];
+// One listener for all of them: Node takes more than ten for a leak.
+process.once('exit', () => firsts.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
 /** A workspace as `init` makes it. Each is made once and then copied: half of what a test costs are the processes of Git. */
 async function initialWorkspace(dir: string, files: Record<string, string>): Promise<string> {
   const key = JSON.stringify(files);
   const make = async () => {
     const folder = join(await mkdtemp(join(tmpdir(), 'ruche-first-')), 'workspace');
-    process.once('exit', () => rmSync(join(folder, '..'), { recursive: true, force: true }));
+    firsts.push(join(folder, '..'));
     const env = { PATH: process.env.PATH, HOME: folder };
     const bytes = new Map(Object.entries(files).map(([path, text]) => [path, Buffer.from(text)]));
     return { folder, commit: await initWorkspace({ dir: folder, files: bytes, env, clock: systemClock }) };

@@ -12,6 +12,8 @@ export const handleAt = (dir: string, token: string, ca: string | null = null): 
   dir,
   token,
   ca,
+  own: [],
+  variables: {},
   refused: () => [],
   reached: () => false,
 });

@@ -325,7 +325,10 @@ test('what cannot work is left out where something else can, and named as a prob
   );
   const said = problems().map(({ message }) => message);
   assert.match(said[0]!, /CLOUD_KEY is not set.*"cloud"/);
-  assert.match(said[1]!, /secret "kept" cannot be read, and provider.*web page, or see ruche secrets list/);
+  assert.match(
+    said[1]!,
+    /secret "kept" cannot be read, and provider.*ruche secrets list says why.*ruche secrets set kept.*web page/,
+  );
   assert.match(said[2]!, /"gone\/model".*local.*models\.providers/);
   assert.match(said[3]!, /no key for "gemini": set GEMINI_API_KEY.*web page/);
   assert.match(said[4]!, /"server\/x" is at the URL that the web page was given/);

@@ -82,7 +82,7 @@ test('domain fronting: a tunnel whose TLS asks for another server, hides it or c
     [
       'an alert in between',
       Buffer.concat([clientHello([serverName('good.org')], 7).subarray(0, 12), Buffer.from([0x15, 3, 1, 0, 2, 1, 0])]),
-      /none of a handshake/,
+      /does not belong to a handshake/,
     ],
   ];
   for (const [name, hello, why] of wrong) {

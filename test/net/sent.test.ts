@@ -122,6 +122,25 @@ test('a command that does nothing but call does not fill the disk with its recor
   );
 });
 
+test('what comes while a group is written waits for the next one, so that a flood is joined', async () => {
+  const { log, batches, waits } = openLab();
+  log.record(sent({ started: 1 }));
+  const commit = batches.push.bind(batches);
+  batches.push = (batch) => {
+    if (batches.length === 0) log.record(sent({ started: 2 }));
+    return commit(batch);
+  };
+  waits[0]?.over();
+  await turn();
+  assert.deepEqual([batches.length, waits.length], [1, 2]);
+  waits[1]?.over();
+  await turn();
+  assert.deepEqual(
+    batches.map(({ events }) => events.map(({ data }) => (data as Sent).started)),
+    [[1], [2]],
+  );
+});
+
 test('what the runtime itself sends again and again is one record in ten minutes, and a few calls of agents never are', async () => {
   const { log, batches } = openLab();
   const poll = (minute: number): Sent =>

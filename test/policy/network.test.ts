@@ -277,3 +277,21 @@ test('a redirect to a part of a host that is asked for needs leave of its own', 
   assert.equal(from('https://x.org/admin')('https://x.org/admin/x'), null);
   assert.match(from('https://x.org/')('https://y.org/') ?? '', /not in the agent's network list/);
 });
+
+test('a list of * names every public host, and no private one', () => {
+  const all = facts({ network: reaches('*'), leave: true });
+  assert.equal(decide(fetching('https://x.org/'), all).verdict, 'allow');
+  assert.equal(decide(fetching('https://127.0.0.1/'), all).verdict, 'deny');
+});
+
+test('a denial says which list lacks the host, or that another port, method or path of it is listed', () => {
+  const network = [...reaches('x.org:8443'), parseReach({ host: 'y.org', methods: ['GET'], paths: ['/a'] })!];
+  const rows: [url: string, said: string, more?: object][] = [
+    ['https://x.org:9000/', "x.org:9000 is not in the agent's network list."],
+    ['https://z.org/', "z.org is not in the agent's network list."],
+    ['https://z.org/', 'z.org is not in the network list of ruche.yaml.', { settingsNetwork: reaches('x.org') }],
+    ['https://y.org/b', 'The network list has y.org, but not this path or not the method GET.'],
+  ];
+  for (const [url, said, more] of rows)
+    assert.equal(decide(fetching(url), facts({ network, leave: true, ...more })).reason, said);
+});

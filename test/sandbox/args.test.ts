@@ -163,6 +163,13 @@ test('a way out adds the folder of its proxy and the forwarder, read-only, and v
   const certificates = added.slice(11);
   assert.ok(certificates.some(([, name]) => name === 'GIT_SSL_CAINFO'));
   for (const [option, , file] of certificates) assert.deepEqual([option, file], ['--setenv', '/run/egress/ca.pem']);
+  const own = { ...NETWORK, handle: { ...NETWORK.handle, own: ['localhost', '::1'] } };
+  for (const name of ['NO_PROXY', 'no_proxy'])
+    assert.ok(
+      options(bwrapArgs({ ...PLAN, network: own })).some(
+        (option) => option.join(' ') === `--setenv ${name} localhost,::1`,
+      ),
+    );
   const perl = { kind: 'perl' as const, program: '/usr/bin/perl' };
   const plain = { handle: { ...NETWORK.handle, ca: null }, forwarder: perl };
   assert.equal(options(bwrapArgs({ ...PLAN, network: plain })).length, options(bwrapArgs(PLAN)).length + 10);

@@ -13,6 +13,7 @@ import { isolationContract } from '../contracts/isolation.ts';
 import { sandboxContract } from '../contracts/sandbox.ts';
 import { engineOptions, imageHere, smallImageHere } from '../fakes/container-image.ts';
 import { limits, processesIn, processesWith, realClock, type SandboxHome, sandboxHome } from '../fakes/sandbox-home.ts';
+import { handleAt } from '../fakes/no-egress.ts';
 import { until } from '../fakes/until.ts';
 
 const { image, skip } = await imageHere();
@@ -93,7 +94,7 @@ describe('a command in a container', { skip }, () => {
     assert.equal(await names().then((list) => list.includes(order.key)), false);
   });
 
-  test('whose wrapper is killed is ended with its container by who looks next', async () => {
+  test('whose wrapper is killed is ended with its container at the next look', async () => {
     const order = await job('echo up; sleep 3600');
     let up = false;
     const going = exec(order, () => (up = true)).catch((error: unknown) => error);
@@ -107,6 +108,19 @@ describe('a command in a container', { skip }, () => {
     assert.equal(uid, process.getuid?.());
   });
 
+  test('whose engine is killed, as for want of memory, ends with it: no limit holds what nobody waits for', async () => {
+    const order = await job('echo up; sleep 3600');
+    let up = false;
+    const going = exec(order, () => (up = true));
+    await until(() => up, 'start');
+    const mark = (await readFile(join(home.shells, order.key, 'client'), 'utf8')).trim();
+    const client = await processesWith(mark);
+    for (const pid of client) process.kill(pid, 'SIGKILL');
+    assert.ok(client.length > 0);
+    assert.equal((await going).exit, 137);
+    assert.ok(!(await names()).includes(order.key));
+  });
+
   test('reaches its proxy by the loopback, with the token in no argument list, and nothing without one', async () => {
     const dir = join(home.dir, 'egress');
     await mkdir(dir, { mode: 0o700 });
@@ -117,7 +131,7 @@ describe('a command in a container', { skip }, () => {
     });
     server.listen(join(dir, 'proxy.sock'));
     await once(server, 'listening');
-    const network = { dir, token: 'the-secret-token', ca: join(dir, 'ca.pem'), refused: () => [], reached: () => true };
+    const network = handleAt(dir, 'the-secret-token', join(dir, 'ca.pem'));
     const say = 'exec 3<>/dev/tcp/127.0.0.1/3128 && echo hello >&3 && cat <&3';
     const order = await job(`${say}; echo $https_proxy; cat $GIT_SSL_CAINFO; while [ ! -e go ]; do sleep 0.02; done`, {
       network,
@@ -133,6 +147,15 @@ describe('a command in a container', { skip }, () => {
     await until(async () => (await processesIn(dir)).length === 0, 'no forwarder');
     server.close();
     assert.match(textOf(await exec(await job(`${say} || echo none; ls /run`))), /refused[^]*none\ncommand\n/);
+  });
+
+  test('with a network ends where the container does not start, and says why', async () => {
+    const network = handleAt(home.dir, 'x');
+    const order = await job('echo ran', { network });
+    const nowhere = { ...order.checkout, objects: join(home.dir, 'nowhere') };
+    const result = await exec({ ...order, checkout: nowhere });
+    assert.equal(result.exit, 125);
+    assert.match(textOf(result), /^The container was not started\.\n[^]*no such file/);
   });
 
   test('runs in an image that has busybox and nothing else', { skip: small.skip }, async () => {

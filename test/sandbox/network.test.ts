@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { findForwarder, type Forwarder, forwarderWords } from '../../src/sandbox
 import { openUnconfined } from '../../src/sandbox/none.ts';
 import { handleAt } from '../fakes/no-egress.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
+import { until } from '../fakes/until.ts';
 import { bwrapHere, limits, machine, processesWith, realClock, sandboxHome } from '../fakes/sandbox-home.ts';
 import type { SandboxHome } from '../fakes/sandbox-home.ts';
 
@@ -65,7 +66,7 @@ async function talk(port: number, bytes: Uint8Array | string): Promise<string> {
 
 for (const [forwarder, missing] of FORWARDERS)
   test(
-    `the forwarder in ${forwarder.kind} joins connections with the proxy, whoever ends first, and those of a new one`,
+    `the forwarder in ${forwarder.kind} joins connections with the proxy, whichever side ends first, and those of a new one`,
     {
       skip: missing,
     },
@@ -167,6 +168,24 @@ describe('a command with a way out', () => {
       },
     );
 
+  test('has its token in no argument list, which other users of the machine can read', { skip }, async () => {
+    assert.ok(features);
+    const sandbox = await openBwrap({ ...parts(), features, machine });
+    const own = handleAt(dir, 'token-that-nobody-reads');
+    const key = `net_${(count += 1)}`;
+    const checkout = await home.checkout(key);
+    const command = 'echo up; while [ ! -e go ]; do sleep 0.02; done; echo "$HTTP_PROXY"';
+    let text = '';
+    const hear = (chunk: Uint8Array): void => void (text += Buffer.from(chunk).toString());
+    const ran = sandbox.exec({ key, command, checkout, limits, network: own }, hear, new AbortController().signal);
+    await until(() => text.includes('up'), 'start');
+    assert.deepEqual(await processesWith(own.token), []);
+    await writeFile(join(checkout.dir, 'go'), '', { mode: 0o666 });
+    await ran;
+    assert.match(text, /token-that-nobody-reads/);
+    await sandbox.forget(key);
+  });
+
   test('cannot touch the folder of its proxy', { skip }, async () => {
     assert.ok(features);
     const sandbox = await openBwrap({ ...parts(), features, machine });
@@ -189,7 +208,7 @@ describe('a command with a way out', () => {
     assert.ok(!text.includes('hello'));
   });
 
-  test('without a sandbox it is told of its proxy and keeps no process behind', async () => {
+  test('without a sandbox it finds its proxy in its environment and leaves no process behind', async () => {
     const sandbox = await openUnconfined(parts());
     const server = await echo(dir);
     const result = await run(sandbox, `${HELLO}; echo; [ "$https_proxy" = "$HTTP_PROXY" ] && echo same`, network);

@@ -52,6 +52,31 @@ test('what frameworks make of a value in JSON and HTML is replaced, too', () => 
     assert.equal(one.text(`x ${spelling} y`), 'x MARK y', spelling);
 });
 
+test('of values that begin alike, or overlap, nothing is left, in whatever order they are known', () => {
+  const values = [
+    { value: 'prefix-T0ken-abc', mark: 'SHORT' },
+    { value: 'prefix-T0ken-abc-and-the-rest', mark: 'LONG' },
+    { value: 'the-rest-is-another', mark: 'OTHER' },
+    { value: 'SHORT-is-in-a-mark', mark: 'MARKED' },
+  ];
+  for (const known of [values, values.toReversed()]) {
+    const both = scrubOf(known);
+    assert.equal(both.text('x prefix-T0ken-abc-and-the-rest y prefix-T0ken-abc z'), 'x LONG y SHORT z');
+    assert.equal(both.text('x prefix-T0ken-abc-and-the-rest-is-another y'), 'x LONG y');
+    assert.equal(
+      both.text('x prefix-T0ken-abc-is-in-a-mark y'),
+      'x SHORT-is-in-a-mark y',
+      'what stands in a mark is not looked at',
+    );
+    const bytes = Buffer.from('x prefix-T0ken-abc-and-the-rest y');
+    for (let cut = 0; cut <= bytes.length; cut += 1) {
+      const body = both.body();
+      const pieces = [body.push(bytes.subarray(0, cut)), body.push(bytes.subarray(cut)), body.end()];
+      assert.equal(Buffer.concat(pieces).toString(), 'x LONG y', `cut at ${cut}`);
+    }
+  }
+});
+
 test('a body that ends in the middle of a value is given out to its end', () => {
   const half = Buffer.from(`x ${VALUE.slice(0, 10)}`);
   assert.deepEqual(through(half, 4), half);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmod, copyFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
 import fc from 'fast-check';
@@ -160,6 +161,20 @@ test('a file or a key that cannot be used: what, where, what to do, nothing lost
         writeFile(place.at('secrets-key.json'), '{"format":1,"from":"command","command":"exit 3"}', { mode: 0o600 }),
       /command in .*secrets-key\.json.* exit code 3: try it/,
     ],
+    [
+      'a pipe in place of the key',
+      async () => {
+        await rm(key);
+        execFileSync('mkfifo', ['-m', '600', key]);
+      },
+      /secrets\.key cannot be read \(it is a pipe\)/,
+    ],
+    [
+      'a command that does not end, with what it has started',
+      () =>
+        writeFile(place.at('secrets-key.json'), '{"format":1,"from":"command","command":"yes | cat"}', { mode: 0o600 }),
+      /command in .*secrets-key\.json.* prints far too much/,
+    ],
     ['a folder', () => rm(age).then(() => rename(other.home, age)), /secrets\.age cannot be read \(EISDIR\)/],
   ];
   for (const [what, harm, said] of cases) {
@@ -174,7 +189,7 @@ test('a file or a key that cannot be used: what, where, what to do, nothing lost
     for (const write of [secrets.vault.set('b', KEY), secrets.vault.remove('a'), secrets.vault.rotateKey()])
       await assert.rejects(write, said, what);
     assert.equal(await place.read('secrets.age').catch(() => null), before, what);
-    await rm(age, { recursive: true, force: true });
+    for (const path of [age, key]) await rm(path, { recursive: true, force: true });
     await copyFile(place.at('good.age'), age);
     await copyFile(place.at('good.key'), key);
     await rm(place.at('secrets-key.json'), { force: true });
@@ -234,7 +249,8 @@ test('a change of the key that a full disk ends halfway locks nobody out, now or
     const again = await place.open();
     assert.equal(again.vault.problem(), null);
     assert.equal(await again.resolve('secret:b', FOR), `${KEY}-b`);
-    assert.equal(await keysThatOpen(await place.read('secrets.age')), 1);
+    await again.settle();
+    assert.equal(await keysThatOpen(await place.read('secrets.age')), 1, 'the key that stands there');
   }
 });
 
@@ -297,6 +313,9 @@ test('a key behind a passphrase: from a person, from a file, wrong, and none', a
   assert.equal(await (await place.open({ env })).resolve('secret:a', FOR), `${KEY}-a`);
   await writeFile(file, 'wrong horse');
   assert.match((await place.open({ env })).vault.problem() ?? '', /passphrase does not open .*secrets\.key/);
+  // What is wrong with that file closes the vault and nothing else.
+  await chmod(file, 0o644);
+  assert.match((await place.open({ env })).vault.problem() ?? '', /phrase can be read by other users: run chmod 600/);
 });
 
 type Step = {

@@ -114,7 +114,7 @@ test('what is wrong names line, key and remedy', () => {
   refused('---\ntools: [read, shel]\n---\n', /2 tools.1 there is no tool "shel". Did you mean "shell"/);
   refused('---\ntool: [read]\n---\n', /2 tool is not a known key. Did you mean "tools"/);
   refused('---\ntools: read\n---\n', /2 tools must be a list, not text/);
-  refused('---\nnetwork: ["https://x.org/"]\n---\n', /2 network.0 must be host or host:port, not a URL/);
+  refused('---\nnetwork: ["https://x.org/"]\n---\n', /2 network.0 must be host, \*\.host or host:port.*no URL/);
   const entry = (map: string, said: RegExp): void => refused(`---\nnetwork:\n  - x.org\n  - ${map}\n---\n`, said);
   entry('{ host: "x.org:443" }', /4 network.1.host must be a host; put its port under ports/);
   entry('{ host: x.org, method: [GET] }', /4 network.1.method is not a known key. Did you mean "methods"/);
@@ -172,6 +172,7 @@ test('an image without a digest is refused, and said how to get one', () => {
     refused(`---\nsandbox: { image: '${image}' }\n---\n`, how);
   }
   refused('---\nsandbox: container\n---\n', /2 sandbox needs to know its image/);
+  refused('---\nsandbox: podman\n---\n', /2 sandbox there is no sandbox "podman".*Did you mean "container"/);
   refused(`---\nsandbox: bwrap\nimage: ${IMAGE}\n---\n`, /3 image counts only beside `sandbox: container`/);
   refused(`---\nimage: ${IMAGE}\n---\n`, /2 image counts only beside/);
   refused('---\nsandbox: chroot\n---\n', /2 sandbox /);

@@ -218,7 +218,7 @@ function grantedNetwork(turn: AgentTurn, { tool, facts: about }: ToolCall): Egre
     },
     denied: (place) => {
       const facts = now();
-      return facts === null ? 'its agent is no more' : commandDenial(call, facts)(place);
+      return facts === null ? 'its agent has been removed' : commandDenial(call, facts)(place);
     },
   };
 }

@@ -209,7 +209,7 @@ export interface ShownCall {
   bound: string;
 }
 
-/** By whose clock the work is: that of who asks for it or of the chat, that of its schedule, or the network's. */
+/** The time zone of the work: that of the person or chat that asks for it, else of its schedule, else of the network. */
 export async function zoneOf(
   { store, governance, zone }: { store: Store; governance(): Governance; zone(): string },
   task: Task,

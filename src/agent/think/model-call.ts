@@ -72,7 +72,7 @@ function otherLines(others: readonly Agent[]): string {
   return `\n\nThe other agents:\n${lines.join('\n')}${more}`;
 }
 
-/** What an agent has to know of its credentials; '' for who has none. */
+/** What an agent has to know of its credentials; '' if it has none. */
 function secretLines(agent: Agent, secrets: readonly SecretBinding[]): string {
   const own = secrets.filter((secret) => secret.for.includes(agent.name));
   if (own.length === 0) return '';

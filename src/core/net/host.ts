@@ -11,6 +11,14 @@ export interface Target {
   port: number;
 }
 
+/** What a connection goes to. */
+export type HostPort = Pick<Target, 'host' | 'port'>;
+
+/** A host as it stands before a port. */
+export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
+export const hostPortText = ({ host, port }: HostPort): string => `${bracketed(host)}:${port}`;
+
 const MAX_URL = 8192;
 
 /** The canonical form of a host as the URL parser gives it; null if it has empty labels. */

@@ -1,6 +1,6 @@
 import { wildcardMatch } from '../text/glob.ts';
 import { sameHeader } from './headers.ts';
-import { parseHostPattern, patternFits } from './host.ts';
+import { bracketed, parseHostPattern, patternFits } from './host.ts';
 
 /** One entry of a `network:` list: where somebody may go, and whether a person is asked first. */
 export interface Reach {
@@ -67,11 +67,12 @@ export function pathProblem(path: string): string | null {
 export function hostProblem(source: string | ReachSource): string | null {
   const text = typeof source === 'string' ? source : source.host;
   const pattern = parseHostPattern(text);
-  if (pattern === null) return 'must be host or host:port, not a URL';
+  if (pattern === null)
+    return 'must be host, *.host or host:port with a port number up to 65535: no URL, no range of addresses, no spaces';
   return typeof source !== 'string' && pattern.port !== null ? 'must be a host; put its port under ports' : null;
 }
 
-/** Reads an entry: `host`, `host:port`, `*.host`, or a map. Null if it is none. */
+/** Reads an entry: `host`, `host:port`, `*.host`, or a map. Null if it cannot be read. */
 export function parseReach(source: string | ReachSource): Reach | null {
   const { host, ports, methods, paths, ask = false } = typeof source === 'string' ? { host: source } : source;
   const pattern = parseHostPattern(host);
@@ -125,7 +126,7 @@ export const reachesHost = (reach: Reach, at: { host: string; port: number }): b
   (reach.ports?.includes(at.port) ?? true) &&
   [reach.host, ...(reach.also ?? [])].every((host) => patternFits(patternOf(host), at));
 
-/** True if whoever uses this entry has to be looked into: it names methods or paths. */
+/** True if each request that uses this entry has to be looked at: it names methods or paths. */
 export const isInspected = (reach: Reach): boolean => reach.methods !== null || reach.paths !== null;
 
 /** What a list says of a use: the strictest entry that fits; null if none does. */
@@ -165,9 +166,20 @@ export const overridesRequest = (header: string): boolean =>
     sameHeader(header),
   );
 
-/** True if the list looks at methods or paths of this host. */
-export const inspects = (list: readonly Reach[] | null, at: { host: string; port: number }): boolean =>
-  list?.some((reach) => isInspected(reach) && reachesHost(reach, at)) ?? false;
+/** Of the headers of a request one that could lead past the methods or paths of these entries; undefined if none could. */
+export function misleading(
+  headers: readonly string[],
+  entries: readonly Pick<Reach, 'methods' | 'paths'>[],
+): string | undefined {
+  const paths = entries.some((entry) => entry.paths !== null);
+  if (!paths && entries.every(({ methods }) => methods === null)) return undefined;
+  // WebDAV copies and moves to the path in `Destination`.
+  return headers.find((header) => overridesRequest(header) || (paths && sameHeader(header) === 'destination'));
+}
+
+/** The entries of a list that speak of a host and port. */
+export const entriesFor = (list: readonly Reach[] | null, at: { host: string; port: number }): Reach[] =>
+  (list ?? []).filter((reach) => reachesHost(reach, at));
 
 const bothOf = <T>(a: readonly T[] | null, b: readonly T[] | null): readonly T[] | null =>
   a === null || b === null ? (a ?? b) : a.filter((each) => b.includes(each));
@@ -218,16 +230,25 @@ function both(a: Reach, b: Reach): Reach | null {
   };
 }
 
+/** What every host of a pattern ends in. */
+export const literalEnd = (host: string): string => host.slice(host.search(/[^*?]*$/));
+
 /** What both lists allow, and the stricter verdict of them; null allows all. */
 export function commonReach(a: readonly Reach[] | null, b: readonly Reach[] | null): readonly Reach[] | null {
   if (a === null || b === null) return a ?? b;
-  const pairs = a.flatMap((one) => b.flatMap((two) => both(one, two) ?? []));
+  // Each connection of a command asks. Nearly all pairs of two long lists end differently, which is quick to see.
+  const others = b.map((reach) => ({ reach, end: literalEnd(reach.host) }));
+  const pairs = a.flatMap((one) => {
+    const own = literalEnd(one.host);
+    const near = others.filter(({ end }) => own.endsWith(end) || end.endsWith(own));
+    return near.flatMap(({ reach }) => both(one, reach) ?? []);
+  });
   return [...new Map(pairs.map((pair) => [JSON.stringify(pair), pair])).values()];
 }
 
 /** An entry as a person reads it. */
 export function reachText({ host, also = [], ports, methods, paths, verdict }: Reach): string {
-  const name = [host, ...also].map((each) => (each.includes(':') ? `[${each}]` : each)).join(' and ');
+  const name = [host, ...also].map(bracketed).join(' and ');
   const at = ports === null ? '' : `:${ports.join(',')}`;
   const how = [methods?.join('/'), paths?.join(' '), verdict === 'ask' ? 'asks' : undefined];
   const more = how.filter((part) => part !== undefined).join(', ');

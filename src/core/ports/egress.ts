@@ -1,3 +1,4 @@
+import type { HostPort } from '../net/host.ts';
 import type { ForWhom } from './net.ts';
 
 /** What one command may reach, and for whom. */
@@ -7,7 +8,7 @@ export interface EgressGrant {
   /** As the rules are at this moment: asked anew for each connection, so that what the owner removes is gone at once. */
   forWhom(): ForWhom;
   /** Why a rule keeps commands from a place although the list names it; null if none does. */
-  denied(place: { host: string; port: number }): string | null;
+  denied(place: HostPort): string | null;
 }
 
 /** The way out of one command, as its sandbox needs it. */
@@ -18,8 +19,10 @@ export interface EgressHandle {
   readonly token: string;
   /** A file in `dir` with certificates (PEM) for clients, if they are to trust others than the system's. */
   readonly ca: string | null;
+  /** Names of the loopback that the list does not have. In a sandbox they are servers of the command's own, which need no proxy. */
+  readonly own: readonly string[];
   /** What else the command finds in its environment: placeholders of its secrets. */
-  readonly variables?: Readonly<Record<string, string>>;
+  readonly variables: Readonly<Record<string, string>>;
   /** What was refused so far, one line each, without repeats. */
   refused(): readonly string[];
   /** Whether anything was connected to, so that text from outside may be in what the command did. */

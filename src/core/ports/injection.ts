@@ -16,7 +16,7 @@ export interface Outgoing {
 export type Injected =
   /** `headers` are sent in place of the caller's. `scrub`: they carry a credential, so what comes back goes through it. */
   | { ok: true; headers: Record<string, string>; scrub: Scrub | null }
-  /** `why` is for the agent; a misdirected placeholder is before the owner by then. */
+  /** `why` is for the agent; a misdirected placeholder is reported to the owner as well. */
   | { ok: false; why: string };
 
 /** Puts placeholders in the place of the values that one request carried. */
@@ -49,7 +49,7 @@ export interface Injection {
   bound(agent: string | null, host: string, port: number): boolean;
   /** The hosts that the agent's secrets are bound to. */
   hosts(agent: string): readonly string[];
-  /** The request as it may leave. Rejects never: a secret that cannot be had is a refusal. */
+  /** The request as it may leave. Never rejects: a secret that cannot be had is a refusal. */
   outgoing(request: Outgoing): Promise<Injected>;
   /** For the streamed body of a request that `outgoing` has let pass. */
   follow(request: Omit<Outgoing, 'body'>): FollowedBody;

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Target } from '../net/host.ts';
+import { type HostPort, hostPortText } from '../net/host.ts';
 import { type Reach, reaches } from '../net/reach.ts';
 import type { NetFault } from '../net/sent.ts';
 
@@ -17,12 +17,8 @@ export interface ForWhom {
 }
 
 /** For what the owner gave the address of, such as a provider: only that, and it may be a private one. */
-export function onlyAt(
-  who: string,
-  { host, port }: Pick<Target, 'host' | 'port'>,
-  whose: Partial<Pick<ForWhom, 'agent' | 'run'>> = {},
-): ForWhom {
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+export function onlyAt(who: string, to: HostPort, whose: Partial<Pick<ForWhom, 'agent' | 'run'>> = {}): ForWhom {
+  const address = hostPortText(to);
   return { who, agent: null, run: null, ...whose, privateHosts: [address], only: reaches(address) };
 }
 

@@ -19,7 +19,7 @@ export interface KeptSecrets extends Secrets {
   /** Keeps a value in the vault under a name: on disk when it resolves, hidden from the call on. Gives its reference. */
   keep(name: string, value: string): Promise<string>;
   readonly vault: Vault;
-  /** Like `resolve`, where it is only to be known whether it would work: it is no use of the secret. */
+  /** Like `resolve`, where it is only to be known whether it would work: this does not count as a use of the secret. */
   peek(ref: string, forWhom: string): Promise<string>;
   /** Moves what an older version has kept into the vault, and finishes what was interrupted. Only where this process alone may write. */
   settle(): Promise<void>;

@@ -168,8 +168,8 @@ async function watchModels(
     since ??= clock.now();
     if (delta.until > clock.now() && delta.until - since > limits.outageMs) told({ at: delta.until, text: delta.text });
   };
-  const unlisten = runtime.listen(task, look);
   const later = (await runtime.task(task))?.later;
+  const unlisten = runtime.listen(task, look);
   if (later !== undefined && later.at - clock.now() > limits.outageMs) told(later);
   else for (const delta of runtime.recent(task)) look(delta);
   return unlisten;

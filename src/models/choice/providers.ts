@@ -98,7 +98,7 @@ export function flawOf(provider: KnownProvider, secrets: ProviderParts['secrets'
   if (variable === undefined)
     return {
       key: 'apiKey',
-      message: `the secret "${secretIn(apiKey) ?? ''}" cannot be read, and provider "${name}" needs it: give it on the web page, or see ruche secrets list`,
+      message: `the secret "${secretIn(apiKey) ?? ''}" cannot be read, and provider "${name}" needs it: ruche secrets list says why; if it was never given, run ruche secrets set ${secretIn(apiKey) ?? 'NAME'}, or paste it on the web page`,
     };
   return {
     key: 'apiKey',

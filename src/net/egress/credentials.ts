@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { Transform } from 'node:stream';
+import { type Readable, Transform } from 'node:stream';
+import zlib from 'node:zlib';
 import { unreadable } from '../../core/net/headers.ts';
-import type { Target } from '../../core/net/host.ts';
+import { hostPortText, type Target } from '../../core/net/host.ts';
 import type { Injection, Scrub } from '../../core/ports/injection.ts';
-import { placeText, Refusal, type Session } from './session.ts';
+import { Refusal, type Session } from './session.ts';
 
 /** A request as it leaves, and what looks after its body and its answer. */
 export interface Credited {
@@ -43,7 +44,7 @@ export async function withCredentials(
   const headers = merged(flat);
   const request = { agent, run, target, method, headers };
   const injected = await injection.outgoing({ ...request, body: null });
-  if (!injected.ok) throw new Refusal(403, injected.why, placeText(target));
+  if (!injected.ok) throw new Refusal(403, injected.why, hostPortText(target));
   return {
     headers: changed(flat, headers, injected.headers),
     body: () => followed(injection, request),
@@ -57,7 +58,7 @@ function followed(injection: Injection, request: Parameters<Injection['follow']>
     transform(chunk: Uint8Array, _encoding, done) {
       const why = body.push(chunk);
       if (why === null) done(null, chunk);
-      else done(new Refusal(403, why, placeText(request.target)));
+      else done(new Refusal(403, why, hostPortText(request.target)));
     },
   });
 }
@@ -71,10 +72,34 @@ export const scrubbedHeaders = (scrub: Scrub, flat: readonly string[]): string[]
     CODING.test(name) || scrub.text(name) !== name ? [] : [name, scrub.text(value)],
   );
 
-/** What the body of an answer goes through to lose what is secret in it; a Refusal where it cannot be looked through. */
+/** Some servers pack all that they send, or send what they keep packed, whatever is asked for. */
+const UNPACK: Readonly<Record<string, () => Transform>> = {
+  gzip: () => zlib.createUnzip(),
+  'x-gzip': () => zlib.createUnzip(),
+  deflate: () => zlib.createUnzip(),
+  br: () => zlib.createBrotliDecompress(),
+};
+
+const codingOf = ({ headers }: IncomingMessage): string => {
+  const coding = (headers['content-encoding'] ?? '').trim().toLowerCase();
+  return coding === 'identity' ? '' : coding;
+};
+
+/** The body of an answer as it can be looked through. Where it is broken, who reads it is cut off. */
+export function plainBody(answer: IncomingMessage, reader: { end(): void; destroy(): void }): Readable {
+  const unpack = UNPACK[codingOf(answer)]?.();
+  if (unpack === undefined) return answer;
+  let came = false;
+  answer.once('data', () => (came = true));
+  // Nothing at all is no packed body, but an empty one.
+  unpack.on('error', () => (came ? reader.destroy() : reader.end())).once('close', () => answer.destroy());
+  return answer.pipe(unpack);
+}
+
+/** What the plain body of an answer goes through to lose what is secret in it; a Refusal where it cannot be looked through. */
 export function scrubbedBody(scrub: Scrub, answer: IncomingMessage): Transform | Refusal {
-  const coding = (answer.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
-  if (coding !== 'identity' && coding !== '')
+  const coding = codingOf(answer);
+  if (coding !== '' && !Object.hasOwn(UNPACK, coding))
     return new Refusal(502, 'the answer is packed, though that was not asked for, and cannot be looked through');
   const why = unreadable({
     status: answer.statusCode ?? 0,

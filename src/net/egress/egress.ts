@@ -8,6 +8,7 @@ import { isSafeName } from '../../core/ids.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Egress, EgressGrant } from '../../core/ports/egress.ts';
 import { type Injection, secretVariable } from '../../core/ports/injection.ts';
+import type { Reach } from '../../core/net/reach.ts';
 import type { Net } from '../../core/ports/net.ts';
 import { replaceFile } from '../../platform/replace.ts';
 import { openProxy } from './proxy.ts';
@@ -29,6 +30,13 @@ export interface EgressOptions {
 
 /** Different things that were refused, of which the agent is told. */
 const MAX_REFUSED = 10;
+
+/** Without brackets: some clients do not start where `::1` has them. */
+const LOOPBACK = ['localhost', '127.0.0.1', '0.0.0.0', '::1'];
+
+/** An entry with a pattern does not open the loopback of this machine (docs/network-access.md), so it takes no name away. */
+const ownOf = (only: readonly Reach[] | null): string[] =>
+  LOOPBACK.filter((name) => !only?.some(({ host, also = [] }) => [host, ...also].includes(name)));
 
 interface Live {
   server: Server;
@@ -157,7 +165,8 @@ export function openEgress(options: EgressOptions): Egress & { close(): Promise<
       live.set(key, { server, sockets, over, folder: await listen(server, dir) });
       const placeholders = [...options.injection.placeholders(grant.agent, grant.run)];
       const variables = Object.fromEntries(placeholders.map(([name, text]) => [secretVariable(name), text]));
-      return { dir, token, ca, variables, refused: () => refused.lines(), reached: session.reached };
+      const own = ownOf(grant.forWhom().only);
+      return { dir, token, ca, own, variables, refused: () => refused.lines(), reached: session.reached };
     },
     async forget(key) {
       await stop(key);

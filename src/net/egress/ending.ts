@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls';
-import { isInspected, type Reach } from '../../core/net/reach.ts';
+import { isInspected, literalEnd, type Reach } from '../../core/net/reach.ts';
 import type { EgressGrant } from '../../core/ports/egress.ts';
 import type { Injection } from '../../core/ports/injection.ts';
 import { openAuthority } from './certificates.ts';
@@ -14,12 +14,14 @@ export interface EndingParts {
   now(): number;
 }
 
+/** Hosts of one command whose certificates are kept: below a pattern it can name as many as it likes. */
+const MAX_CONTEXTS = 64;
+
 /** What all hosts of a pattern end in: as far as certificates can be held to it. */
-const endOf = (host: string): string =>
-  /[*?]/.test(host) ? host.slice(host.search(/[^*?]*$/)).replace(/^[^.]*\.?/, '') : host;
+const certifiedEnd = (host: string): string => (/[*?]/.test(host) ? literalEnd(host).replace(/^[^.]*\.?/, '') : host);
 
 const hostsOf = (only: readonly Reach[] | null, bound: readonly string[]): string[] => [
-  ...new Set([...bound, ...(only ?? []).filter(isInspected).map(({ host }) => endOf(host))]),
+  ...new Set([...bound, ...(only ?? []).filter(isInspected).map(({ host }) => certifiedEnd(host))]),
 ];
 
 /**
@@ -32,7 +34,7 @@ export const bundleOf = (more: readonly string[]): string =>
     .join('');
 
 /** Resolves when the client has taken the certificate. */
-const secured = (socket: TLSSocket): Promise<void> =>
+const taken = (socket: TLSSocket): Promise<void> =>
   new Promise((resolve, reject) => {
     const failed = (): void => reject(new Refusal(400, 'the client has not taken the certificate of its proxy'));
     socket.once('secure', resolve).on('error', failed).once('close', failed);
@@ -53,7 +55,11 @@ export function openEnding(
   const contexts = new Map<string, SecureContext>();
   const contextFor = (host: string): SecureContext => {
     const known = contexts.get(host) ?? createSecureContext({ ...authority.leaf(host), minVersion: 'TLSv1.2' });
+    // Taken out and put back: the map keeps the order of use.
+    contexts.delete(host);
     contexts.set(host, known);
+    const [oldest] = contexts.keys();
+    if (contexts.size > MAX_CONTEXTS && oldest !== undefined) contexts.delete(oldest);
     return known;
   };
   return {
@@ -63,7 +69,7 @@ export function openEnding(
       const secureContext = contextFor(host);
       const socket = new TLSSocket(client, { isServer: true, secureContext, ALPNProtocols: ['http/1.1'] });
       socket.once('close', () => client.destroy());
-      await secured(socket);
+      await taken(socket);
       return socket;
     },
   };

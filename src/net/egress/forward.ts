@@ -1,12 +1,12 @@
 import http, { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
-import type { Target } from '../../core/net/host.ts';
-import { inspects, overridesRequest } from '../../core/net/reach.ts';
+import { hostPortText, type Target } from '../../core/net/host.ts';
+import { entriesFor, misleading } from '../../core/net/reach.ts';
 import type { Scrub } from '../../core/ports/injection.ts';
-import { type Credited, scrubbedBody, scrubbedHeaders, withCredentials } from './credentials.ts';
+import { type Credited, plainBody, scrubbedBody, scrubbedHeaders, withCredentials } from './credentials.ts';
 import { checkRequest, hasBody, listForRequest, refusalOf, valuesOf } from './judge.ts';
-import { dial, join, placeText, Refusal, refusalText, type Session } from './session.ts';
+import { dial, joinBoth, Refusal, refusalText, type Session } from './session.ts';
 
 /** What belongs to one connection and not to the message; besides what `Connection` names. */
 const HOP_BY_HOP = new Set([
@@ -33,23 +33,26 @@ function endToEnd(message: IncomingMessage, drop: (name: string) => boolean): st
   });
 }
 
-interface Sent {
+interface Sending {
   outgoing: http.ClientRequest;
   credited: Credited;
 }
 
 /** One request to one target: judged and connected by the guard. */
-async function send(session: Session, request: IncomingMessage, target: Target): Promise<Sent> {
+async function send(session: Session, request: IncomingMessage, target: Target): Promise<Sending> {
   checkRequest(request, target);
   const { method = 'GET' } = request;
-  const listed = inspects(listForRequest(session, target, method), target);
+  const entries = entriesFor(listForRequest(session, target, method), target);
   const { pathname, search, host } = new URL(target.url);
   const { host: name, port, secure } = target;
   const tls = secure ? { alpn: ['http/1.1'] } : null;
-  const flat = endToEnd(request, (header) => header === 'host' || (listed && overridesRequest(header)));
+  const flat = endToEnd(request, (header) => header === 'host');
+  const past = misleading(Object.keys(request.headers), entries);
+  if (past !== undefined)
+    throw new Refusal(403, `the header ${past} could name another method or path`, hostPortText(target));
   const credited = await withCredentials(session, { target, method, flat });
   if (credited.scrub !== null && isUpgrade(request))
-    throw new Refusal(403, 'a secret is bound to it, and a WebSocket cannot be looked through', placeText(target));
+    throw new Refusal(403, 'a secret is bound to it, and a WebSocket cannot be looked through', hostPortText(target));
   const socket = await dial(session, request.socket, { host: name, port, tls, http: { method, path: pathname } });
   const upgrade = isUpgrade(request) ? ['connection', 'upgrade', 'upgrade', 'websocket'] : ['connection', 'close'];
   const chunked = request.headers['transfer-encoding'] === undefined ? [] : ['transfer-encoding', 'chunked'];
@@ -144,6 +147,8 @@ function answerWith(
   if (codings.some((coding) => coding.trim().toLowerCase() !== 'chunked'))
     return new Refusal(502, 'the answer has a transfer encoding other than chunked');
   const { statusCode: status = 502, statusMessage: said = '' } = answer;
+  // Without the headers of one, this is no switch, and what follows would be taken for one by the client alone.
+  if (status === 101) return new Refusal(502, 'the other side switched to another protocol, which was not asked for');
   const headers = endToEnd(answer, () => false);
   const bodiless = response.req.method === 'HEAD' || NULL_BODY.has(status);
   const transform = scrub === null || bodiless ? null : scrubbedBody(scrub, answer);
@@ -154,7 +159,9 @@ function answerWith(
   answer.once('close', () => {
     if (!answer.complete) response.destroy();
   });
-  carry(session, answer, response, transform && { transform, failed });
+  // What it is unpacked to counts: a little can become very much. It may be found broken after all of it has come.
+  const body = transform === null ? answer : plainBody(answer, response);
+  carry(session, body, response, transform && { transform, failed });
   return null;
 }
 
@@ -179,7 +186,7 @@ function switchProtocols(
     'latin1',
   );
   client.write(head);
-  join(session, client, socket);
+  joinBoth(session, client, socket);
   return null;
 }
 

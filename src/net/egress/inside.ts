@@ -1,13 +1,11 @@
-import http, { type IncomingMessage, ServerResponse } from 'node:http';
+import http, { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { parseTarget } from '../../core/net/host.ts';
+import { type HostPort, hostPortText, parseTarget } from '../../core/net/host.ts';
 import { forward, isUpgrade, refuse } from './forward.ts';
-import { type Inside, type Place, placeText, Refusal, type Session } from './session.ts';
-
-export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+import { type Inside, Refusal, type Session } from './session.ts';
 
 /** An HTTP server with strict parsing that listens nowhere by itself. WebSockets are asked for like everything else. */
-export function strictServer(session: Session, answer: Answer): http.Server {
+export function strictServer(session: Session, answer: http.RequestListener): http.Server {
   const { headerBytes, idleMs } = session.bounds;
   const server = http.createServer({
     insecureHTTPParser: false,
@@ -39,13 +37,13 @@ export function strictServer(session: Session, answer: Answer): http.Server {
 
 /** Requests inside tunnels: of plain HTTP, and of TLS that ends here. */
 export function openInside(session: Session): Inside {
-  const places = new WeakMap<object, { place: Place; secure: boolean }>();
+  const places = new WeakMap<object, { place: HostPort; secure: boolean }>();
   const server = strictServer(session, (request, response) => {
     const whole = places.get(request.socket);
     if (whole === undefined) return void response.destroy();
     const { place, secure } = whole;
     const path = request.url ?? '';
-    const parsed = parseTarget(`${secure ? 'https' : 'http'}://${placeText(place)}${path}`);
+    const parsed = parseTarget(`${secure ? 'https' : 'http'}://${hostPortText(place)}${path}`);
     if (!path.startsWith('/') || !parsed.ok)
       return refuse(session, response, new Refusal(400, 'a request in a tunnel needs a path'));
     // What is judged and sent on must be what the client wrote.

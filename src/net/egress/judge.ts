@@ -1,25 +1,25 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { parseTarget, type Target } from '../../core/net/host.ts';
+import { type HostPort, hostPortText, parseTarget, type Target } from '../../core/net/host.ts';
 import { connectionTo, type Reach, reachesHost, reachVerdict } from '../../core/net/reach.ts';
 import { NetError } from '../../core/ports/net.ts';
 import type { Opening } from './opening.ts';
-import { type Place, placeText, Refusal, type Session } from './session.ts';
+import { Refusal, type Session } from './session.ts';
 
 const STATUS: Readonly<Partial<Record<NetError['code'], number>>> = { blocked: 403, timeout: 504 };
 
 /** What the client is told of a failure. Its text is the guard's, which holds no path and no header. */
-export function refusalOf(error: unknown, place: Place): Refusal {
+export function refusalOf(error: unknown, place: HostPort): Refusal {
   if (error instanceof Refusal) return error;
-  if (!(error instanceof NetError)) return new Refusal(502, `${placeText(place)} cannot be reached`);
-  return new Refusal(STATUS[error.code] ?? 502, error.message, error.code === 'blocked' ? placeText(place) : null);
+  if (!(error instanceof NetError)) return new Refusal(502, `${hostPortText(place)} cannot be reached`);
+  return new Refusal(STATUS[error.code] ?? 502, error.message, error.code === 'blocked' ? hostPortText(place) : null);
 }
 
 /** Names and IPv4 addresses in ASCII, as they stand on the wire: nothing that one program could read otherwise than another. */
 const AUTHORITY = /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?$/;
 
 /** Reads `host:port`; null for anything else. `port`: where none is named; null if one must be. */
-export function placeOf(authority: string, port: 80 | 443 | null): Place | null {
+export function placeOf(authority: string, port: 80 | 443 | null): HostPort | null {
   if (!AUTHORITY.test(authority) || (port === null && !/:\d+$/.test(authority.replace(/^\[.*\]/, '')))) return null;
   // The scheme gives the port where none is named.
   const parsed = parseTarget(`${port === 80 ? 'http' : 'https'}://${authority}/`);
@@ -41,7 +41,7 @@ export function checkRequest(request: IncomingMessage, target: Target): void {
   if (host === undefined && request.httpVersion !== '1.0') throw new Refusal(400, 'the request has no Host header');
   const named = host === undefined ? target : placeOf(host, target.secure ? 443 : 80);
   if (named?.host !== target.host || named.port !== target.port)
-    throw new Refusal(403, 'the Host header names another host than the request goes to', placeText(target));
+    throw new Refusal(403, 'the Host header names another host than the request goes to', hostPortText(target));
   const codings = valuesOf(request, 'transfer-encoding');
   if (codings.length > 0 && (codings.length > 1 || codings[0]?.trim().toLowerCase() !== 'chunked'))
     throw new Refusal(400, 'the request has a transfer encoding other than chunked');
@@ -54,18 +54,18 @@ export function checkRequest(request: IncomingMessage, target: Target): void {
 const ASKS = 'a person is asked for it each time, which a command cannot do: use fetch';
 
 /** A port that an entry names is meant for whatever is spoken there. */
-const namesPort = (only: readonly Reach[], place: Place): boolean =>
+const namesPort = (only: readonly Reach[], place: HostPort): boolean =>
   only.some((reach) => reach.verdict === 'allow' && reach.ports !== null && reachesHost(reach, place));
 
 /**
  * The list as it is now. Throws what the guard cannot know: that a rule of the owner denies the place, and that nobody can be
  * asked. A place that the list does not have is left to the guard, which keeps a record of what it refuses.
  */
-function listFor({ grant }: Session, place: Place, asks: (only: readonly Reach[]) => boolean): readonly Reach[] {
+function listFor({ grant }: Session, place: HostPort, asks: (only: readonly Reach[]) => boolean): readonly Reach[] {
   const only = grant.forWhom().only ?? [];
   if (!only.some((reach) => reachesHost(reach, place))) return only;
   const denied = grant.denied(place) ?? (asks(only) ? ASKS : null);
-  if (denied !== null) throw new Refusal(403, denied, placeText(place));
+  if (denied !== null) throw new Refusal(403, denied, hostPortText(place));
   return only;
 }
 
@@ -83,20 +83,20 @@ export interface Leave {
   looked: boolean;
 }
 
-export function leaveFor(session: Session, place: Place): Leave {
+export function leaveFor(session: Session, place: HostPort): Leave {
   const only = listFor(session, place, (list) => connectionTo(list, place) === null);
   const looked = connectionTo(only, place) === 'inspect' || session.tls?.needs(place) === true;
   if (looked && session.tls === null)
     throw new Refusal(
       403,
       'the network list names methods or paths for it, and nobody can look into an encrypted connection here',
-      placeText(place),
+      hostPortText(place),
     );
   return { only, looked };
 }
 
 /** What must not be said first in a tunnel to this host; null if it may go on. */
-export function wrongOpening(opening: Opening, { only, looked }: Leave, place: Place): string | null {
+export function wrongOpening(opening: Opening, { only, looked }: Leave, place: HostPort): string | null {
   if (opening.kind === 'bad') return `what the command says there cannot be read: ${opening.why}`;
   if (opening.kind === 'tls') {
     const { name } = opening;

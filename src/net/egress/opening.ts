@@ -65,7 +65,7 @@ function firstMessage(bytes: Uint8Array): Uint8Array | null {
     const [type, major] = [bytes[at], bytes[at + 1]];
     const size = (bytes[at + 3] as number) * 256 + (bytes[at + 4] as number);
     if (type !== HANDSHAKE || major !== 3 || size === 0 || size > MAX_RECORD)
-      throw new Malformed('its record is none of a handshake');
+      throw new Malformed('its record does not belong to a handshake');
     const piece = bytes.subarray(at + 5, at + 5 + size);
     pieces.push(piece);
     length += piece.length;
@@ -89,7 +89,7 @@ function serverName(extension: Reader): string {
   const type = list.number(1);
   const name = Buffer.from(list.part(2).rest()).toString('latin1').toLowerCase();
   if (type !== 0 || !list.over || !extension.over || !NAME.test(name) || name.length > 253)
-    throw new Malformed('the server’s name in it is none');
+    throw new Malformed('the server’s name in it is not a name');
   return name;
 }
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Target } from '../../core/net/host.ts';
+import { type HostPort, hostPortText } from '../../core/net/host.ts';
 import { reachesHost } from '../../core/net/reach.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { EgressGrant } from '../../core/ports/egress.ts';
@@ -33,13 +33,13 @@ export const BOUNDS: Bounds = {
 /** Ends the TLS of clients at the proxy, where requests have to be seen. */
 export interface TlsEnding {
   /** True if requests to this place have to be seen although no list says so. */
-  needs(place: Place): boolean;
+  needs(place: HostPort): boolean;
   /** Speaks TLS with the client in the name of the host and gives what is said inside. The client's ClientHello is still to be read. */
-  end(client: Socket, place: Place): Promise<Socket>;
+  end(client: Socket, place: HostPort): Promise<Socket>;
 }
 
 /** Takes a connection in which the client speaks HTTP to the place, as if it had reached it. */
-export type Inside = (client: Socket, place: Place, secure: boolean) => void;
+export type Inside = (client: Socket, place: HostPort, secure: boolean) => void;
 
 /** One command at its proxy. */
 export interface Session {
@@ -60,10 +60,6 @@ export interface Session {
   /** Counts what went through; false once it is too much. */
   carried(bytes: number): boolean;
 }
-
-export type Place = Pick<Target, 'host' | 'port'>;
-
-export const placeText = ({ host, port }: Place): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 /** The proxy's answer to what it does not do. */
 export class Refusal extends Error {
@@ -96,13 +92,15 @@ export async function dial(
     : new Refusal(
         403,
         `it is not among the hosts that ${grant.agent} may reach; the owner can add it under network in its AGENT.md`,
-        placeText(to),
+        hostPortText(to),
       );
   // A command that tries one name after the other would fill the disk with the guard's records.
   if (stray !== null && !strayed()) throw stray;
   const left = new AbortController();
   const leave = (): void => left.abort();
   client.once('close', leave);
+  // Its end is told once, and may have been while a credential was looked up.
+  if (client.destroyed) leave();
   try {
     const socket = await net.dial(
       {
@@ -139,7 +137,7 @@ export function flow(session: Session, from: Socket, to: Socket): () => void {
 }
 
 /** Joins two connections until both have ended. */
-export function join(session: Session, client: Socket, other: Socket): void {
+export function joinBoth(session: Session, client: Socket, other: Socket): void {
   flow(session, client, other);
   flow(session, other, client);
 }

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { type HostPort, hostPortText } from '../../core/net/host.ts';
 import { type Leave, leaveFor, placeOf, refusalOf, wrongOpening } from './judge.ts';
 import { type Opening, openingOf } from './opening.ts';
-import { dial, flow, type Inside, type Place, placeText, Refusal, refusalText, type Session } from './session.ts';
+import { dial, flow, type Inside, Refusal, refusalText, type Session } from './session.ts';
 
-/** What the client says first. The bytes are put back for whoever reads next. */
+/** What the client says first. The bytes are put back for the next reader. */
 function openingFrom(client: Socket): Promise<Opening> {
   return new Promise((resolve) => {
     let bytes = Buffer.alloc(0);
@@ -29,7 +30,7 @@ const ESTABLISHED = 'HTTP/1.1 200 Connection established\r\n\r\n';
 async function run(
   session: Session,
   client: Socket,
-  place: Place,
+  place: HostPort,
   { leave, inside }: { leave: Leave; inside: Inside },
 ) {
   const other = leave.looked ? null : await dial(session, client, { ...place, tls: null });
@@ -43,7 +44,7 @@ async function run(
       return;
     }
     const wrong = wrongOpening(opening, leave, place);
-    if (wrong !== null) throw new Refusal(403, wrong, placeText(place));
+    if (wrong !== null) throw new Refusal(403, wrong, hostPortText(place));
     if (opening.kind !== 'http' && other !== null) return void flow(session, client, other);
     stop();
     other?.destroy();

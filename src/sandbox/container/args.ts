@@ -31,7 +31,7 @@ export interface Image {
   id: string;
   /** `NAME=value`, as it has them. */
   env: readonly string[];
-  /** Where it is mounted, if that is how it is used: without a copy of it for every mapping of users. */
+  /** Where it is mounted, if it is used without a copy for each mapping of users. */
   root: string | null;
 }
 

@@ -6,7 +6,7 @@ import type { Clock } from '../../core/ports/clock.ts';
 import { type Job, type ProbeOptions, type Sandbox, SandboxError, type SandboxKind } from '../../core/ports/sandbox.ts';
 import { checkMountPoints } from '../bwrap.ts';
 import { inheritedFiles, Jobs, type Runner, STATUS_FILE } from '../jobs.ts';
-import { forwarderOnce, forwarderWords, INSIDE, networkEnvironment, PORT } from '../network.ts';
+import { forwarderOnce, forwarderWords, EGRESS_FOLDER, networkEnvironment, PORT } from '../network.ts';
 import { ENVIRONMENT } from '../system.ts';
 import { killAll } from '../wrapper.ts';
 import { containerArgs, containerEnv, type Engine } from './args.ts';
@@ -41,16 +41,20 @@ echo "$port" >net
  * another way; it is shown only if the command did not begin.
  */
 const ENTER = `
+joining=
 if [ "$#" -gt 0 ]; then
   mkfifo -m 600 net
   ( ${FORWARD}
   ) &
+  joining=$!
 fi
 ${give('theirs')}
 ${words('args')}
 { "$@" 2>&1 >/dev/null </dev/null; echo "$?" >code; } | head -c 65536 >said
 read -r code <code
 true >ended
+# Of a container that did not start nobody reads the port, and who waits to say it would hold the command's output open.
+[ -z "$joining" ] || kill "$joining" 2>/dev/null
 began=
 while read -r word count; do
   case $word in
@@ -64,10 +68,11 @@ exit "$code"
 
 /**
  * Of a container that did not end by itself: first the program that may still be making it, then the container, then what
- * an engine that was killed while it made one does not know of. Files go back to the runtime's user.
+ * an engine that was killed while it made one does not know of. An end of 125 or above may be that of the engine's program
+ * alone, while the container goes on. Files go back to the runtime's user.
  */
 const SWEEP = `
-if [ ! -e ended ]; then
+if [ ! -e ended ] || [ "\${code:-137}" -ge 125 ]; then
   ${killAll('[ ! -s client ] || grep -lsFxz -f client /proc/[0-9]*/cmdline')}
   ( ${words('remove')}
     [ "$#" = 0 ] || "$@" ) >/dev/null 2>&1
@@ -131,13 +136,13 @@ function containerRunner(options: ProbeOptions, scope: string): Runner {
     const shared = sharedFolder(options.dir, engine);
     const name = `ruche-${scope}-${key}`;
     const ca = network?.ca ?? null;
-    const inside = ca === null ? null : join(INSIDE, basename(ca));
+    const inside = ca === null ? null : join(EGRESS_FOLDER, basename(ca));
     const most = await mostOf();
     const plan = { engine, image, name, dir, shared, checkout, limits, most, ca: inside, network: network !== null };
     const env = {
       ...containerEnv(image, ENVIRONMENT),
       RUCHE_STATUS: '/run/status',
-      ...(network === null ? {} : networkEnvironment(network, INSIDE)),
+      ...(network === null ? {} : networkEnvironment(network, EGRESS_FOLDER, network.own)),
     };
     const put = (file: string, list: readonly string[]): Promise<void> => {
       const odd = list.find((word) => word.includes('\n'));

@@ -108,7 +108,7 @@ async function asUser(kind: Engine['kind'], words: readonly string[], machine: O
   if (kind === 'podman') {
     if (!root) {
       const map = (uid: string): string[] => ['--uidmap', uid, '--gidmap', uid];
-      // Of the namespace that podman gives its user 0 is the user themself.
+      // In the namespace that podman makes, user 0 is the user who runs it.
       const mapping = ['1000:0:1', '0:1:1000', '1001:1001:64000'].flatMap(map);
       return { kind, words, user: INSIDE, owner: null, mapping };
     }
