@@ -4,6 +4,7 @@ import { sinceOf } from './log-filter.ts';
 import type { Options } from './options.ts';
 import { talk } from './talk.ts';
 import { clockTime } from './time.ts';
+import { agentNamed, agentNames } from './unknown.ts';
 
 interface Flags {
   agent?: string;
@@ -34,6 +35,8 @@ export async function net(io: Io, options: Options, { agent, since, json }: Flag
     if (next === null || from === null) break;
   }
   found.reverse();
+  // A misspelled name must not read as an agent that sent nothing.
+  if (agent !== undefined && found.length === 0) agentNamed(await agentNames(gateway), agent);
   if (json) io.out(`${JSON.stringify({ sent: found })}\n`);
   else if (found.length === 0) io.out(`Nothing left over the network${from === null ? '' : ' since then'}.\n`);
   else io.out(`${plain(table(found))}\n`);

@@ -44,7 +44,8 @@ export async function secrets(
   };
   if (action === 'list') {
     const view = await withDesk(io, options, action, (desk) => desk.list());
-    return print(view, listText(view, io.clock.now()));
+    print(view, listText(view, io.clock.now()));
+    return view.problem === null ? 0 : 1;
   }
   if (action === 'rotate-key') return rotateKey(io, options, flags, print);
   if (name === undefined)

@@ -51,11 +51,13 @@ function openLine(
     { in: 0, out: 0 },
   ];
   let ended = false;
+  // A socket counts what waits to be written, too, and of one that never came to stand all of it waits.
+  let stands = false;
   const left = (): void => {
     if (socket === null) return;
     carried = {
       in: carried.in + socket.bytesRead - before.in,
-      out: carried.out + socket.bytesWritten - before.out,
+      out: carried.out + (stands ? socket.bytesWritten - before.out : 0),
     };
     socket = null;
   };
@@ -63,6 +65,11 @@ function openLine(
     over(next) {
       left();
       socket = next;
+      stands = !next.connecting;
+      if (!stands)
+        next.once('encrypted' in next ? 'secureConnect' : 'connect', () => {
+          if (socket === next) stands = true;
+        });
       before = { in: next.bytesRead, out: next.bytesWritten };
     },
     left,

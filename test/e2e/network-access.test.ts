@@ -129,7 +129,8 @@ test('what left is told by API, command and metrics: for whom, where to and how 
   assert.doesNotMatch(listed.out, / ada /);
   const json = JSON.parse((await home.cli('net', '--json')).out) as NetPage;
   assert.ok(json.sent.length > 3);
-  assert.match((await home.cli('net', '--agent', 'nobody')).out, /^Nothing left over the network\.$/m);
+  assert.match((await home.cli('net', '--agent', 'bbo')).err, /Unknown agent "bbo"\. Known: /);
+  assert.match((await home.cli('net', '--since', '2100-01-01')).out, /^Nothing left over the network since then\.$/m);
   assert.match((await home.cli('net', '--since', 'soon')).err, /Invalid --since/);
   const metrics = await (
     await fetch(`${home.url}/metrics`, { headers: { authorization: `Bearer ${home.token}` } })

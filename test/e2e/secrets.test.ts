@@ -183,6 +183,7 @@ test('a vault that cannot be opened: the network starts, and status, doctor and 
     assert.match((await home.cli('doctor')).out, said);
     await home.start();
     for (const command of ['status', 'doctor', 'secrets']) assert.match((await home.cli(command)).out, said, command);
+    assert.equal((await home.cli('secrets')).code, 1, 'a script notices it');
     const refused = await home.cliWith(`${FIRST}\n`, 'secrets', 'set', 'new');
     assert.deepEqual([refused.code, said.test(refused.err)], [1, true], refused.err);
     assert.deepEqual(readFileSync(at('secrets.age')), damaged, 'nothing is written over it');

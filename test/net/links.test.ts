@@ -100,6 +100,9 @@ test('what left is on record: for whom, where, how much and how it ended, and no
   assert.deepEqual([blocked.bytesOut, blocked.bytesIn], [0, 0]);
   assert.deepEqual([dialled.who, dialled.bytesOut, dialled.bytesIn], ['channel:mail', 5, 7]);
   assert.doesNotMatch(JSON.stringify(sent), /secret/i);
+  await fails(net.request(get('http://a.example.org:1/', { method: 'POST', body: 'z'.repeat(3000) }), who), 'connect');
+  await until(() => sent.length >= 9);
+  assert.deepEqual([sent[8]?.outcome, sent[8]?.bytesOut], ['connect', 0], 'nothing left: nobody took it');
 });
 
 test('each request of a kept connection counts its own bytes, and closing ends what still runs', async (t) => {

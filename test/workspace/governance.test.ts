@@ -145,6 +145,22 @@ test('check says of a saved file what load would say of it', () => {
   assert.deepEqual(check('agents/a/SOUL.md', 'fine\n'), []);
 });
 
+test('an entry of an agent that the list of ruche.yaml leaves nothing of is named', async () => {
+  const commit = await kit.commit({
+    'ruche.yaml': 'network: ["*.example.org", { host: x.org, methods: [GET] }]\n',
+    'agents/narrow/AGENT.md':
+      '---\nnetwork: [a.example.org, b.example.com, x.org, { host: x.org, methods: [PUT] }]\n---\n',
+  });
+  const { problems } = await load(commit);
+  const lost = problems.filter(({ file, key }) => file === 'agents/narrow/AGENT.md' && key.startsWith('network.'));
+  assert.deepEqual(
+    lost.map(({ key, severity }) => `${key} ${severity}`),
+    ['network.1 warning', 'network.3 warning'],
+  );
+  assert.match(lost[0]?.message ?? '', /b\.example\.com is not in the network list of ruche\.yaml/);
+  await kit.commit({ 'ruche.yaml': 'concurrency: 9\n', 'agents/narrow/AGENT.md': null });
+});
+
 test('a secret for an agent that there is not is named, and the others keep theirs', async () => {
   const secret = "{ for: [assistant, asistant], host: x.example, header: Authorization, format: 'Bearer {}' }";
   const commit = await kit.commit({ 'ruche.yaml': `secrets:\n  key: ${secret}\n` });

@@ -93,9 +93,7 @@ export function Setup(): JSX.Element {
           )}
         </p>
       </form>
-      <p class="quiet">
-        Ruche keeps the key in its home, readable only by you, never in the workspace, and never shows it again.
-      </p>
+      <p class="quiet">Ruche keeps the key encrypted in its home, never in the workspace, and never shows it again.</p>
     </section>
   );
 }

@@ -3,6 +3,7 @@ import type { Change } from '../../core/files.ts';
 import { NO_SCRIPTS } from '../../core/skill.ts';
 import { readReceiver } from '../../core/escalation.ts';
 import { isAgentName } from '../../core/ids.ts';
+import { commonReach, reachText } from '../../core/net/reach.ts';
 import type { Difference, GovernanceReader, SavedFile } from '../../core/ports/governance.ts';
 import { nameProblem, parseAgent } from '../../config/agent.ts';
 import { FOLDER, readTree, textOf as textOfName, type TreeEntry } from '../../git/trees.ts';
@@ -195,6 +196,7 @@ async function read(
     ...lostQueues(agents, settings, SETTINGS_FILE),
     ...lostLevels(agents, settings, text.bytes),
     ...lostSecrets(agents, settings, text.bytes),
+    ...lostReaches(agents, settings),
   ];
   const all = [...problems, ...lost, ...odd, ...found.problems, ...skills.problems];
   return {
@@ -260,6 +262,16 @@ const lostSecrets = (agents: ReadonlyMap<string, Agent>, { secrets = [] }: Setti
       const path = ['secrets', secret.name, 'for', index];
       const said = `there is no agent "${agent}", so no request of it carries this secret.${didYouMean(agent, agents.keys())}`;
       return [problem(SETTINGS_FILE, lineIn(file, path), path.join('.'), said, 'warning')];
+    }),
+  );
+
+/** Entries of agents that the list of `ruche.yaml` leaves nothing of. */
+const lostReaches = (agents: ReadonlyMap<string, Agent>, { network }: Settings): Problem[] =>
+  [...agents.values()].flatMap(({ name, network: own }) =>
+    (own ?? []).flatMap((reach, index) => {
+      if (network === undefined || commonReach([reach], network)?.length !== 0) return [];
+      const said = `${reachText(reach)} is not in the network list of ruche.yaml, so the agent never reaches it`;
+      return [problem(`agents/${name}/AGENT.md`, null, `network.${index}`, said, 'warning')];
     }),
   );
 
