@@ -112,6 +112,10 @@ async function readText(parts: KeyParts, place: KeyPlace): Promise<string | null
 }
 
 async function credential(env: Env, name: string): Promise<string> {
+  if (!CREDENTIAL.test(name))
+    throw new VaultClosed(
+      'The name of a systemd credential has only letters, digits, dots, "-" and "_": name it, not its file.',
+    );
   const folder = env['CREDENTIALS_DIRECTORY'];
   const how = `start ruche as a service of systemd with LoadCredential=${name}:PATH or LoadCredentialEncrypted=${name}:PATH`;
   if (!folder)

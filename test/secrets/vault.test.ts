@@ -277,6 +277,8 @@ test('a new key: at its place, behind a passphrase, from a command, from systemd
   await assert.rejects(third.vault.rotateKey({ place: command, passphrase: null }), /used already/);
 
   const credential = { from: 'credential' as const, name: 'new.key' };
+  const outside = { ...credential, name: '../new.key' };
+  await assert.rejects(third.vault.rotateKey({ place: outside, passphrase: null }), /name it, not its file/);
   await (await spare.open()).vault.rotateKey();
   await copyFile(spare.at('secrets.key'), spare.at('new.key'));
   await third.vault.rotateKey({ place: credential, passphrase: null });

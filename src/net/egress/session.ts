@@ -91,7 +91,7 @@ export async function dial(
     ? null
     : new Refusal(
         403,
-        `it is not among the hosts that ${grant.agent} may reach; the owner can add it under network in its AGENT.md`,
+        `it is not among the hosts that ${grant.agent} may reach; the owner can add it under network in its AGENT.md, and in ruche.yaml if that has a list`,
         hostPortText(to),
       );
   // A command that tries one name after the other would fill the disk with the guard's records.
