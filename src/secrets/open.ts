@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { type EnvSecretsOptions, envSecrets } from './env.ts';
 import { type OpenVault, openVault } from './vault.ts';
 import { unread } from './key.ts';
@@ -89,15 +90,19 @@ function passphraseOf(
     const given = named
       ? again
         ? null
-        : ((await readPassphrase(file(named)))?.replace(/\r?\n$/, '') ?? null)
+        : ((await readPassphrase(file(named), isOfSystemd(named, env)))?.replace(/\r?\n$/, '') ?? null)
       : ((await askPassphrase?.(path, again)) ?? null);
     if (given !== null) hide(given);
     return given;
   };
 }
 
-const readPassphrase = (file: PrivateFile): Promise<string | null> =>
-  file.read().catch((error: unknown) => {
+/** Of a credential the rights say nothing: systemd lets a service's user in by a list that shows as rights of the group. */
+const isOfSystemd = (path: string, { CREDENTIALS_DIRECTORY: folder }: SecretsOptions['env']): boolean =>
+  Boolean(folder) && dirname(resolve(path)) === resolve(folder ?? '');
+
+const readPassphrase = (file: PrivateFile, open: boolean): Promise<string | null> =>
+  (open ? readFile(file.path, 'utf8') : file.read()).catch((error: unknown) => {
     throw unread(file.path, error, '');
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmod, copyFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import fc from 'fast-check';
 import { BOUNDARIES, type BoundaryName } from '../../src/core/ports/boundary.ts';
@@ -318,6 +319,11 @@ test('a key behind a passphrase: from a person, from a file, wrong, and none', a
   // What is wrong with that file closes the vault and nothing else.
   await chmod(file, 0o644);
   assert.match((await place.open({ env })).vault.problem() ?? '', /phrase can be read by other users: run chmod 600/);
+  // systemd lets the user of a service read a credential in a way that looks like rights of others.
+  await writeFile(file, passphrase);
+  await chmod(file, 0o440);
+  const service = { ...env, CREDENTIALS_DIRECTORY: dirname(file) };
+  assert.equal(await (await place.open({ env: service })).resolve('secret:a', FOR), `${KEY}-a`);
 });
 
 type Step = {
