@@ -32,7 +32,7 @@ const skip =
   requirePeer('curl', has('curl')) ||
   requirePeer('git-http-backend', existsSync(BACKEND)) ||
   // Inside the sandbox the machine's own npm is used, so it has to be where the sandbox sees programs.
-  requirePeer('npm', existsSync('/usr/bin/npm') || existsSync('/usr/local/bin/npm'));
+  requirePeer('npm in /usr/bin', existsSync('/usr/bin/npm'));
 
 /** A company's server: a page, a repository over HTTPS and a registry of packages, and who asked it for what. */
 interface Site {
