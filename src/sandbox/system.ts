@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chown, copyFile, lstat, mkdir, open, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, copyFile, lstat, mkdir, open, readdir, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { EgressHandle } from '../core/ports/egress.ts';
@@ -76,7 +76,6 @@ async function programs(): Promise<Mount[]> {
 
 /** Builds the /etc of commands in `folder`: copies, made-up files, and empty places for the folders mounted in it. */
 async function writeEtc(folder: string): Promise<Mount[]> {
-  await rm(folder, { recursive: true, force: true });
   for (const below of ['', 'pki/tls', 'ssl']) await mkdir(join(folder, below), { recursive: true, mode: 0o755 });
   const mounts: Mount[] = [{ kind: 'bind', from: folder, to: '/etc' }];
   const java = (await readdir('/etc').catch(() => [])).filter((name) => JAVA.test(name));
@@ -86,10 +85,16 @@ async function writeEtc(folder: string): Promise<Mount[]> {
     await mkdir(join(folder, name), { recursive: true });
     mounts.push({ kind: 'bind', from, to: from });
   }
+  // Replaced one by one: commands of the process before have this folder as their /etc.
+  const put = async (name: string, make: (path: string) => Promise<void>): Promise<void> => {
+    const path = join(folder, name);
+    await make(`${path}.new`);
+    await rename(`${path}.new`, path);
+  };
   await Promise.all([
     // Most machines have only some of them.
-    ...ETC_FILES.map((name) => copyFile(join('/etc', name), join(folder, name)).catch(() => undefined)),
-    ...Object.entries(ETC_MADE_UP).map(([name, text]) => writeFile(join(folder, name), text, { mode: 0o644 })),
+    ...ETC_FILES.map((name) => put(name, (path) => copyFile(join('/etc', name), path)).catch(() => undefined)),
+    ...Object.entries(ETC_MADE_UP).map(([name, text]) => put(name, (path) => writeFile(path, text, { mode: 0o644 }))),
   ]);
   return mounts;
 }
@@ -119,16 +124,12 @@ async function coverProc(): Promise<Mount[]> {
  * sees the machine's.
  */
 async function ownDevices(folder: string): Promise<Mount[]> {
-  await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true, mode: 0o755 });
   try {
     return await Promise.all(
-      Object.entries(DEVICES).map(async ([name, [major, minor]]) => {
+      Object.entries(DEVICES).map(async ([name, numbers]) => {
         const from = join(folder, name);
-        await promisify(execFile)('mknod', ['-m', '666', from, 'c', String(major), String(minor)], {
-          env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin' },
-        });
-        await chown(from, NOBODY, NOBODY);
+        await makeDevice(from, numbers);
         // A file system may be mounted without devices; a terminal cannot be opened by who has none.
         if (name !== 'tty') await (await open(from, 'r')).close();
         return { kind: 'device' as const, from, to: `/dev/${name}` };
@@ -137,6 +138,19 @@ async function ownDevices(folder: string): Promise<Mount[]> {
   } catch {
     return [];
   }
+}
+
+/** One that is there stays: a command of the process before may be about to mount it. */
+async function makeDevice(path: string, [major, minor]: readonly [number, number]): Promise<void> {
+  const found = await lstat(path).catch(() => null);
+  if (found?.isCharacterDevice() && found.rdev === major * 256 + minor && (found.mode & 0o777) === 0o666) return;
+  const made = `${path}.new`;
+  await rm(made, { force: true });
+  await promisify(execFile)('mknod', ['-m', '666', made, 'c', String(major), String(minor)], {
+    env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin' },
+  });
+  await chown(made, NOBODY, NOBODY);
+  await rename(made, path);
 }
 
 export interface SystemMounts {

@@ -200,6 +200,29 @@ export function isolationContract(suite: IsolationSuite): void {
       assert.equal(await readFile('/proc/sys/vm/swappiness', 'utf8').catch(() => ''), before);
     });
 
+    test('a restart of the runtime leaves a command that runs its /etc and its devices', async () => {
+      const order = {
+        key: `try_${(count += 1)}`,
+        command:
+          'echo up; while [ ! -e go ]; do sleep 0.02; done; grep -c . /etc/passwd >/dev/null && echo x >/dev/null && echo whole',
+        checkout,
+        limits,
+        network: null,
+        sandbox: suite.sandbox,
+      };
+      let seen = '';
+      const going = sandbox.exec(
+        order,
+        (chunk) => (seen += Buffer.from(chunk).toString()),
+        new AbortController().signal,
+      );
+      await until(() => seen.includes('up'), 'the command');
+      await suite.open(home.shells);
+      await writeFile(join(checkout.dir, 'go'), '', { mode: 0o666 });
+      assert.match(Buffer.from((await going).output).toString(), /whole/);
+      await rm(join(checkout.dir, 'go'));
+    });
+
     test('processes outside cannot be seen, signalled or traced', async () => {
       const seen = (await run('ls /proc | grep -cE "^[0-9]+$"')).text;
       assert.ok(Number(seen) < 8, `${seen} processes`);
