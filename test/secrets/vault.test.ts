@@ -366,7 +366,7 @@ test('sets, removals, changes of the key and kills in any order: each secret is 
           if (each.do === 'remove') await secrets.vault.remove(each.name);
           if (each.do === 'rotate' && known.size > 0) await secrets.vault.rotateKey();
         } catch (error) {
-          assert.equal((error as Error).message, 'killed');
+          assert.match((error as Error).message, /killed/);
           died = true;
           kills += 1;
         }
