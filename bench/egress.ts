@@ -90,6 +90,7 @@ export async function egress(dir: string, times: number): Promise<Row[]> {
   const injection = openInjection({
     bindings: () => [],
     resolve: () => Promise.reject(new Error('no secrets here')),
+    peek: () => Promise.reject(new Error('no secrets here')),
     hide: () => undefined,
     key: Buffer.alloc(32),
     misdirected: () => undefined,

@@ -48,6 +48,7 @@ export function openBoundSecrets(
   const injection = openInjection({
     bindings: () => bindings(),
     resolve: (ref, forWhom) => secrets.resolve(ref, forWhom),
+    peek: (ref, forWhom) => secrets.peek(ref, forWhom),
     hide: secrets.hide,
     key,
     misdirected: (what) =>

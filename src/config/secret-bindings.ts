@@ -3,10 +3,10 @@ import type { SecretBinding } from '../core/agent.ts';
 import { SECRET_REFERENCE } from '../core/ids.ts';
 import { carriesCredential } from '../core/net/headers.ts';
 import { parseHostPattern } from '../core/net/host.ts';
+import { METHODS } from '../core/net/reach.ts';
 
 /** Placeholders and variables of the sandbox carry this name, so two names never fall together in upper case. */
 const NAME = /^[a-z][a-z0-9-]{0,31}$/;
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 /** A path that every server reads in the same way: no escapes, no empty or dotted segments, no parameters. */
 const PATH = /^\/(?:[\w.~!$&'()*+,=:@-]+\/?)*$/;
 

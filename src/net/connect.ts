@@ -37,7 +37,7 @@ export const secured = (
     secureContext: trust(),
     socket,
     host,
-    // An address is no name to ask for; the certificate is still checked against it.
+    // An address cannot be asked for by name; the certificate is still checked against it.
     servername: net.isIP(host) ? '' : host,
     ...(alpn && { ALPNProtocols: [...alpn] }),
     // Said outright, since an environment variable could turn it off.

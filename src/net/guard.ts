@@ -4,7 +4,7 @@ import type { Clock } from '../core/ports/clock.ts';
 import type { Injection, Scrub } from '../core/ports/injection.ts';
 import { REFUSED_HEADERS, unreadable } from '../core/net/headers.ts';
 import { originOf, parseTarget, type Target } from '../core/net/host.ts';
-import { entriesFor, misleading } from '../core/net/reach.ts';
+import { entriesFor, METHODS, misleading } from '../core/net/reach.ts';
 import { type ForWhom, type Net, NetError, type NetRequest } from '../core/ports/net.ts';
 import type { Log } from '../core/ports/log.ts';
 import { ACCEPT_ENCODING, bodyStream, encodingOf } from './body.ts';
@@ -31,7 +31,6 @@ export interface NetOptions {
   injection?: Injection;
 }
 
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 /** What may follow a redirect to another origin; everything else could be a credential. */
 const SAFE_HEADERS = new Set(['accept', 'accept-encoding', 'accept-language', 'user-agent']);
 const BODY_HEADERS = /^content-/;
@@ -45,7 +44,7 @@ function targetOf(url: string): Target {
 
 function firstHop(request: NetRequest): Hop {
   const method = (request.method ?? 'GET').toUpperCase();
-  if (!METHODS.has(method)) throw new NetError('protocol', 'this HTTP method is not possible');
+  if (!METHODS.some((known) => known === method)) throw new NetError('protocol', 'this HTTP method is not possible');
   const headers: Record<string, string> = { 'accept-encoding': ACCEPT_ENCODING, 'user-agent': 'ruche' };
   for (const [name, value] of Object.entries(request.headers ?? {})) {
     const lower = name.toLowerCase();

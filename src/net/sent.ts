@@ -12,7 +12,7 @@ const GROUP_MS = 200;
 const AGAIN_MS = 5_000;
 /** Records of one commit. */
 const MOST = 500;
-/** Records that wait for a store that does not take them; what is older is let go, with a warning. */
+/** Records that wait for a store that does not take them; what is older is dropped, with a warning. */
 const MOST_WAITING = 10_000;
 
 /**
@@ -118,7 +118,7 @@ export function openSentLog({ store, clock, log }: { store: Pick<Store, 'commit'
         );
         return false;
       }
-      // Those in front may have been let go meanwhile.
+      // Those in front may have been dropped meanwhile.
       const done = new Set(group);
       waiting = waiting.filter((sent) => !done.has(sent));
     }

@@ -18,6 +18,8 @@ export interface InjectionOptions {
   bindings(): readonly SecretBinding[];
   /** Rejects with what is missing and where to set it. */
   resolve(ref: string, forWhom: string): Promise<string>;
+  /** The same for a value that is only looked for: it is not used. */
+  peek(ref: string, forWhom: string): Promise<string>;
   /** Hides a value in everything that is kept. */
   hide(value: string): void;
   /** Authenticates placeholders. The same after a restart: commands outlive the runtime. */
@@ -91,7 +93,7 @@ class BoundSecrets implements Injection {
     const added: Record<string, string> = {};
     for (const binding of fitting) {
       if (added[binding.header] !== undefined) continue;
-      const value = await this.#valueOf(binding);
+      const value = await this.#valueOf(binding, this.#options.resolve);
       if (!value.ok) return value;
       added[binding.header] = binding.format.replace('{}', () => value.value);
     }
@@ -153,11 +155,14 @@ class BoundSecrets implements Injection {
     return `it holds the placeholder of ${which}, which this request must not carry. The owner has been told`;
   }
 
-  async #valueOf(binding: SecretBinding): Promise<{ ok: true; value: string } | { ok: false; why: string }> {
+  async #valueOf(
+    binding: SecretBinding,
+    read: InjectionOptions['resolve'],
+  ): Promise<{ ok: true; value: string } | { ok: false; why: string }> {
     const { name, value: ref } = binding;
     let value: string;
     try {
-      value = await this.#options.resolve(ref, `secrets.${name} in ruche.yaml`);
+      value = await read(ref, `secrets.${name} in ruche.yaml`);
     } catch (error) {
       return { ok: false, why: `its credential is missing: ${errorText(error)}` };
     }
@@ -181,7 +186,7 @@ class BoundSecrets implements Injection {
     for (const binding of bindings().filter((each) => isAt(each, target.host, target.port))) {
       const { name } = binding;
       // One that cannot be had was not sent either.
-      await this.#valueOf(binding);
+      await this.#valueOf(binding, this.#options.peek);
       const own = agent !== null && run !== null && binding.for.includes(agent);
       const mark = own ? placeholderOf(key, { agent, run }, name) : '[redacted]';
       for (const value of this.#known.get(name) ?? [])

@@ -179,7 +179,12 @@ class AgeVault implements OpenVault {
       } catch (error) {
         throw error instanceof VaultClosed ? error : unwritten(this.#parts.home, error);
       }
-      await this.#write(entries, [next]);
+      await this.#write(entries, [next]).catch((error: unknown) => {
+        if (!(error instanceof VaultClosed)) throw error;
+        throw new VaultClosed(
+          `The key was replaced, but the old one opens ${this.#file.path}, too, because that could not be written once more. The next start of ruche does it.`,
+        );
+      });
       return { publicKey: await publicKey(next.key), where: placeText(this.#parts, place) };
     });
   }

@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Pending } from '../../src/core/api/runtime.ts';
@@ -11,35 +8,15 @@ import { AGENT, Home } from '../fakes/home.ts';
 import type { ModelServer } from '../fakes/model-server.ts';
 import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
+import { openSite, type Site } from '../fakes/site.ts';
 import { until } from '../fakes/until.ts';
 import { certificate } from '../net/support.ts';
 
 const VALUE = 'canary-S3cret/Value+of=the.tests';
 const PLACEHOLDER = /ruche-secret\.forge\.[0-9a-f]{32}/;
 
-interface Site {
-  port: number;
-  hits: { url: string; credential: string | undefined }[];
-  close(): Promise<void>;
-}
-
 const made = certificate('IP:127.0.0.1');
 const skip = requirePeer('openssl', made !== null);
-
-async function site(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<Site> {
-  const hits: Site['hits'] = [];
-  const server: Server = createServer(made ?? {}, (request, response) => {
-    hits.push({ url: request.url ?? '', credential: request.headers.authorization });
-    answer(request, response);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const close = (): Promise<void> =>
-    new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  return { port: (server.address() as AddressInfo).port, hits, close };
-}
 
 let model: ModelServer;
 let forge: Site;
@@ -48,8 +25,8 @@ let home: Home;
 before(async () => {
   if (made === null) return;
   model = await obedientModel();
-  elsewhere = await site((_request, response) => response.end('elsewhere'));
-  forge = await site((request, response) => {
+  elsewhere = await openSite((_request, response) => void response.end('elsewhere'), made);
+  forge = await openSite((request, response) => {
     const { url = '', headers } = request;
     const sent = headers.authorization ?? 'nothing';
     if (url === '/api/away')
@@ -63,7 +40,7 @@ before(async () => {
     response.writeHead(200, { 'content-type': 'text/plain' });
     response.write(`you sent ${sent.slice(0, 20)}`);
     setImmediate(() => response.end(`${sent.slice(20)} and ${Buffer.from(sent).toString('base64')}`));
-  });
+  }, made);
   const more = `secrets:
   forge: { for: [assistant], host: 127.0.0.1, ports: [${forge.port}], path: /api/, header: Authorization, format: 'Bearer {}', value: env:FORGE_KEY }
 policy:

@@ -1,36 +1,21 @@
 // What agents reach by their lists, and that it is on record: over a real gateway, with real servers.
 import assert from 'node:assert/strict';
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import type { NetEntry, NetPage, RunsPage } from '../../src/core/api/views.ts';
 import { Home } from '../fakes/home.ts';
 import type { ModelServer } from '../fakes/model-server.ts';
 import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
+import { openSite, type Site } from '../fakes/site.ts';
 import { bwrapHere } from '../fakes/sandbox-home.ts';
 import { until } from '../fakes/until.ts';
 
-interface Site {
-  port: number;
-  hits: string[];
-  close(): Promise<void>;
-}
-
-async function site(): Promise<Site> {
-  const hits: string[] = [];
-  const server = createServer((request: IncomingMessage, response) => {
-    hits.push(request.url ?? '');
+/** It sends on from a path that the list has to one that it does not have. */
+const site = (): Promise<Site> =>
+  openSite((request, response) => {
     if (request.url === '/open/away') response.writeHead(302, { location: '/closed' }).end();
     else response.end('here it is');
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const close = (): Promise<void> =>
-    new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  return { port: (server.address() as AddressInfo).port, hits, close };
-}
+  }, null);
+const urls = (of: Site | undefined): string[] => (of?.hits ?? []).map(({ url }) => url);
 
 let [one, two]: Site[] = [];
 let model: ModelServer;
@@ -69,7 +54,7 @@ test('each agent fetches what its own list names, without a question, and nothin
   assert.match(await fetching('bob', at(two, '/any')), /here it is/);
   // Not in the list of ruche.yaml, which bounds every other one.
   assert.match(await fetching('bob', 'https://other.example/'), /Denied by rule builtin:agent-network/);
-  assert.deepEqual([one?.hits, two?.hits], [['/open/page', '/open/away'], ['/any']]);
+  assert.deepEqual([urls(one), urls(two)], [['/open/page', '/open/away'], ['/any']]);
 });
 
 test('an entry that asks, and an agent without a list of its own, ask the owner', async () => {

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -13,10 +11,11 @@ import { AGENT, Home } from '../fakes/home.ts';
 import type { ModelServer } from '../fakes/model-server.ts';
 import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
+import { openSite, type Site } from '../fakes/site.ts';
 import { until } from '../fakes/until.ts';
+import { answerGit } from '../net/git-backend.ts';
 import { certificate } from '../net/support.ts';
 
-const BACKEND = '/usr/lib/git-core/git-http-backend';
 const made = certificate('IP:127.0.0.1,DNS:localhost');
 const has = (program: string): boolean => {
   try {
@@ -30,70 +29,22 @@ const skip =
   requirePeer('openssl', made !== null) ||
   requirePeer('bubblewrap', has('bwrap')) ||
   requirePeer('curl', has('curl')) ||
-  requirePeer('git-http-backend', existsSync(BACKEND)) ||
   // Inside the sandbox the machine's own npm is used, so it has to be where the sandbox sees programs.
   requirePeer('npm in /usr/bin', existsSync('/usr/bin/npm'));
 
-/** A company's server: a page, a repository over HTTPS and a registry of packages, and who asked it for what. */
-interface Site {
-  name: string;
-  port: number;
-  hits: { url: string; credential: string | undefined }[];
-  close(): Promise<void>;
-}
-
-async function openSite(name: string, repositories: string): Promise<Site> {
-  const hits: Site['hits'] = [];
-  const server = createServer(made ?? {}, (request, response) => {
+/** A company's server: a page, a repository over HTTPS and a registry of packages. */
+const companySite = (name: string): Promise<Site> =>
+  openSite((request, response) => {
     const { url = '', headers } = request;
-    hits.push({ url, credential: headers.authorization });
-    if (url.startsWith('/git/')) return repository(request, response, repositories);
-    if (url.startsWith('/npm/')) return packument(url.slice(5), response);
-    return void response.end(`page of ${name}, asked with ${headers.authorization ?? 'nothing'}\n`);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const close = (): Promise<void> =>
-    new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  return { name, port: (server.address() as AddressInfo).port, hits, close };
-}
+    if (url.startsWith('/git/')) answerGit(dir, url.slice(4), request, response);
+    else if (url.startsWith('/npm/')) packument(url.slice(5), response);
+    else response.end(`page of ${name}, asked with ${headers.authorization ?? 'nothing'}\n`);
+  }, made);
 
 function packument(name: string, response: ServerResponse): void {
   const version = { name, version: '1.2.3', dist: { tarball: 'https://127.0.0.1/none.tgz', shasum: '0'.repeat(40) } };
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify({ name, 'dist-tags': { latest: '1.2.3' }, versions: { '1.2.3': version } }));
-}
-
-/** Git's own server, as CGI (RFC 3875). */
-function repository(request: IncomingMessage, response: ServerResponse, root: string): void {
-  const url = new URL(request.url ?? '', 'https://127.0.0.1');
-  const env = {
-    PATH: process.env['PATH'] ?? '',
-    GIT_PROJECT_ROOT: root,
-    GIT_HTTP_EXPORT_ALL: '1',
-    PATH_INFO: url.pathname.slice(4),
-    QUERY_STRING: url.search.slice(1),
-    REQUEST_METHOD: request.method ?? '',
-    CONTENT_TYPE: request.headers['content-type'] ?? '',
-    HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
-    HTTP_GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''),
-  };
-  const git = spawn(BACKEND, { env, stdio: ['pipe', 'pipe', 'ignore'] });
-  request.pipe(git.stdin);
-  const pieces: Buffer[] = [];
-  git.stdout.on('data', (piece: Buffer) => pieces.push(piece));
-  git.once('close', () => {
-    const said = Buffer.concat(pieces);
-    const end = said.indexOf('\r\n\r\n');
-    for (const line of said.subarray(0, end).toString('latin1').split('\r\n')) {
-      const [key = '', value = ''] = line.split(/: */, 2);
-      if (key === 'Status') response.statusCode = Number(value.slice(0, 3));
-      else response.setHeader(key, value);
-    }
-    response.end(said.subarray(end + 4));
-  });
 }
 
 /** The sandboxes, each with two agents: one has `one` in its list, the other `two`. */
@@ -118,8 +69,8 @@ before(async () => {
   execFileSync('git', [...git, 'commit', '-q', '-m', 'start']);
   execFileSync('git', ['clone', '-q', '--bare', join(dir, 'src'), join(dir, 'demo.git')]);
   model = await obedientModel();
-  one = await openSite('one', dir);
-  two = await openSite('two', dir);
+  one = await companySite('one');
+  two = await companySite('two');
   const agent = (site: Site, more = ''): string =>
     AGENT.replace('---\n', `---\nnetwork: ["localhost:${site.port}"]\n${more}`);
   const boxed = `sandbox: container\nimage: ${box.image}\n`;
@@ -200,7 +151,7 @@ for (const [sandbox, [first, second]] of Object.entries(SANDBOXES)) {
         const before = other.hits.length;
         const refused = await reach(agent, other);
         assert.doesNotMatch(refused, there);
-        assert.equal(other.hits.length, before, `${agent} has reached ${other.name}: ${refused}`);
+        assert.equal(other.hits.length, before, `${agent} has reached the other: ${refused}`);
       }
     });
 

@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { filesBelow, gitObjects, sightings } from '../fakes/canary.ts';
@@ -12,6 +9,7 @@ import type { ModelServer } from '../fakes/model-server.ts';
 import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
 import { bwrapHere } from '../fakes/sandbox-home.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
+import { openSite, type Site } from '../fakes/site.ts';
 import { until } from '../fakes/until.ts';
 import { makeBare, serveGit } from '../net/git-backend.ts';
 import { certificate } from '../net/support.ts';
@@ -24,27 +22,6 @@ const { skip: noSandbox } = await bwrapHere();
 const has = (program: string): boolean => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 const skip = requirePeer('openssl', made !== null) || noSandbox || requirePeer('curl', has('curl'));
 
-interface Site {
-  port: number;
-  hits: { url: string; credential: string | undefined }[];
-  close(): Promise<void>;
-}
-
-async function site(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<Site> {
-  const hits: Site['hits'] = [];
-  const server = createServer(made ?? {}, (request, response) => {
-    hits.push({ url: request.url ?? '', credential: request.headers.authorization });
-    answer(request, response);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const close = (): Promise<void> =>
-    new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  return { port: (server.address() as AddressInfo).port, hits, close };
-}
-
 let model: ModelServer;
 let forge: Site;
 let elsewhere: Site;
@@ -55,12 +32,12 @@ const ends: (() => void)[] = [];
 before(async () => {
   if (skip !== false || made === null) return;
   model = await obedientModel();
-  elsewhere = await site((_request, response) => response.end('elsewhere\n'));
-  forge = await site((request, response) => {
+  elsewhere = await openSite((_request, response) => void response.end('elsewhere\n'), made);
+  forge = await openSite((request, response) => {
     const { url = '', headers } = request;
     if (url === '/api/gate' && !gate) return void response.writeHead(503).end();
     response.end(`you sent ${headers.authorization ?? 'nothing'}\n`);
-  });
+  }, made);
   home = new Home({ beside: [model, forge, elsewhere], env: { WIRE_KEY: 'a-key-0123456789' } });
   makeBare(join(home.dir, 'git/api/demo.git'));
   const git = await serveGit(

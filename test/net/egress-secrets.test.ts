@@ -55,6 +55,7 @@ async function lab(
   const injection = openInjection({
     bindings: () => secrets.bindings,
     resolve: async () => secrets.value,
+    peek: async () => secrets.value,
     hide: () => undefined,
     key: SECRET,
     misdirected: (what) => misdirected.push(what),

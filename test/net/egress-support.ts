@@ -17,6 +17,7 @@ import { type Lab, openLab, realClock } from './support.ts';
 export const NO_SECRETS = openInjection({
   bindings: () => [],
   resolve: () => Promise.reject(new Error('no secrets')),
+  peek: () => Promise.reject(new Error('no secrets')),
   hide: () => undefined,
   key: Buffer.alloc(32, 7),
   misdirected: () => undefined,

@@ -4,6 +4,40 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 
+/** Answers a request to the repositories below a folder by Git's own program, as CGI (RFC 3875). */
+export function answerGit(root: string, path: string, request: IncomingMessage, response: ServerResponse): void {
+  const url = new URL(path, 'https://x.example');
+  const git = spawn('git', ['http-backend'], {
+    env: {
+      PATH: process.env['PATH'],
+      GIT_PROJECT_ROOT: root,
+      GIT_HTTP_EXPORT_ALL: '1',
+      PATH_INFO: url.pathname,
+      QUERY_STRING: url.search.slice(1),
+      REQUEST_METHOD: request.method,
+      REMOTE_USER: 'somebody',
+      CONTENT_TYPE: request.headers['content-type'] ?? '',
+      HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
+      HTTP_GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''),
+    },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  request.pipe(git.stdin);
+  git.stdin.on('error', () => undefined);
+  const chunks: Buffer[] = [];
+  git.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+  git.stdout.on('end', () => {
+    const all = Buffer.concat(chunks);
+    const end = all.indexOf('\r\n\r\n');
+    for (const line of all.subarray(0, end).toString().split('\r\n')) {
+      const [name = '', value = ''] = line.split(': ');
+      if (name === 'Status') response.statusCode = Number.parseInt(value, 10);
+      else response.setHeader(name, value);
+    }
+    response.end(all.subarray(end + 4));
+  });
+}
+
 /** Git over HTTPS for the repositories below a folder, for those who send this header. */
 export async function serveGit(
   t: Pick<TestContext, 'after'>,
@@ -16,38 +50,7 @@ export async function serveGit(
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
       return;
     }
-    const url = new URL(request.url ?? '/', 'https://x.example');
-    const git = spawn('git', ['http-backend'], {
-      env: {
-        PATH: process.env['PATH'],
-        GIT_PROJECT_ROOT: root,
-        GIT_HTTP_EXPORT_ALL: '1',
-        PATH_INFO: url.pathname,
-        QUERY_STRING: url.search.slice(1),
-        REQUEST_METHOD: request.method,
-        REMOTE_USER: 'somebody',
-        CONTENT_TYPE: request.headers['content-type'] ?? '',
-        HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
-        HTTP_GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''),
-      },
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
-    request.pipe(git.stdin);
-    git.stdin.on('error', () => undefined);
-    const chunks: Buffer[] = [];
-    git.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-    git.stdout.on('end', () => {
-      const all = Buffer.concat(chunks);
-      const end = all.indexOf('\r\n\r\n');
-      const headers = all
-        .subarray(0, end)
-        .toString()
-        .split('\r\n')
-        .map((line) => line.split(': '));
-      const status = headers.find(([name]) => name === 'Status')?.[1] ?? '200';
-      for (const [name = '', value = ''] of headers) if (name !== 'Status') response.setHeader(name, value);
-      response.writeHead(Number.parseInt(status, 10)).end(all.subarray(end + 4));
-    });
+    answerGit(root, request.url ?? '/', request, response);
   };
   const server = createServer(certificate, answer);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
-import type http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -18,6 +17,7 @@ import { openBwrap } from '../../src/sandbox/bwrap.ts';
 import { requirePeer } from '../fakes/require-peer.ts';
 import { bwrapHere, git, limits, machine, realClock, sandboxHome, type SandboxHome } from '../fakes/sandbox-home.ts';
 import { NO_SECRETS } from '../net/egress-support.ts';
+import { answerGit } from '../net/git-backend.ts';
 import { certificate, keptLog } from '../net/support.ts';
 
 const { features, skip } = await bwrapHere();
@@ -33,38 +33,6 @@ const has = (program: string): boolean => {
 const pair = certificate('IP:127.0.0.1,DNS:registry.test');
 const noTls = requirePeer('openssl', pair !== null);
 const without = (program: string): string | false => noTls || requirePeer(program, has(program));
-
-/** Runs git-http-backend for a request, as any web server does. */
-function gitBackend(root: string, request: http.IncomingMessage, response: http.ServerResponse): void {
-  const url = new URL(request.url ?? '', 'http://x');
-  const backend = spawn('git', ['http-backend'], {
-    env: {
-      PATH: process.env['PATH'],
-      GIT_PROJECT_ROOT: root,
-      GIT_HTTP_EXPORT_ALL: '1',
-      PATH_INFO: url.pathname,
-      QUERY_STRING: url.search.slice(1),
-      REQUEST_METHOD: request.method,
-      CONTENT_TYPE: request.headers['content-type'] ?? '',
-      HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
-      GIT_CONFIG_COUNT: '1',
-      GIT_CONFIG_KEY_0: 'safe.directory',
-      GIT_CONFIG_VALUE_0: '*',
-    },
-  });
-  request.pipe(backend.stdin);
-  const pieces: Buffer[] = [];
-  backend.stdout.on('data', (piece: Buffer) => pieces.push(piece));
-  backend.once('close', () => {
-    const whole = Buffer.concat(pieces);
-    const end = whole.indexOf('\r\n\r\n');
-    for (const line of whole.subarray(0, end).toString().split('\r\n')) {
-      const [name = '', value = ''] = line.split(': ');
-      if (name !== 'Status') response.setHeader(name, value);
-    }
-    response.end(whole.subarray(end + 4));
-  });
-}
 
 interface Lab {
   home: SandboxHome;
@@ -98,7 +66,7 @@ async function openLab(): Promise<Lab> {
   const servers = ['first', 'second'].map((name) =>
     https.createServer({ key: pair.key, cert: pair.cert }, (request, response) => {
       const url = request.url ?? '';
-      if (url.startsWith('/project.git/')) return gitBackend(repositories, request, response);
+      if (url.startsWith('/project.git/')) return answerGit(repositories, url, request, response);
       if (url.startsWith('/away?'))
         return response.writeHead(302, { location: decodeURIComponent(url.slice(6)) }).end();
       if (url === '/thing')

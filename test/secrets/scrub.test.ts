@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseTarget } from '../../src/core/net/host.ts';
+import { openInjection } from '../../src/secrets/injection.ts';
 import { scrubOf } from '../../src/secrets/scrub.ts';
 import { spellings } from '../fakes/canary.ts';
 
@@ -84,4 +86,39 @@ test('a body that ends in the middle of a value is given out to its end', () => 
 
 test('a header is cleaned as a whole', () => {
   assert.equal(scrub.text(`Bearer ${VALUE}; ü`), `Bearer ${MARK}; ü`);
+});
+
+test('a value that is only looked for in an answer is not used', async () => {
+  const read: string[] = [];
+  const injection = openInjection({
+    bindings: () => [
+      {
+        name: 'forge',
+        for: ['coder'],
+        host: 'forge.example',
+        ports: [443],
+        methods: null,
+        path: '/api/',
+        header: 'authorization',
+        format: 'Bearer {}',
+        value: 'secret:forge',
+      },
+    ],
+    resolve: async () => (read.push('used'), VALUE.replace('ä', 'a')),
+    peek: async () => (read.push('looked for'), VALUE.replace('ä', 'a')),
+    hide: () => undefined,
+    key: Buffer.alloc(32),
+    misdirected: () => undefined,
+  });
+  const request = async (agent: string, path: string): Promise<string[]> => {
+    const parsed = parseTarget(`https://forge.example${path}`);
+    assert.ok(parsed.ok);
+    const { target } = parsed;
+    const sent = await injection.outgoing({ agent, run: 'r', target, method: 'GET', headers: {}, body: null });
+    assert.ok(sent.ok && sent.scrub !== null);
+    return read.splice(0);
+  };
+  assert.deepEqual(await request('coder', '/api/x'), ['used', 'looked for']);
+  assert.deepEqual(await request('coder', '/other'), ['looked for']);
+  assert.deepEqual(await request('somebody', '/api/x'), ['looked for']);
 });

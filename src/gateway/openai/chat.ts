@@ -300,7 +300,7 @@ function streamed(context: GatewayContext, request: Exchange, started: Started, 
     outage({ at, text }) {
       const words = request.redact(`${sentence(text)} It goes on in ${roughly(at - context.clock.now())}.`);
       stream.comment(words);
-      // Programs show it as a thought while they wait; it is no part of the answer.
+      // Programs show it as a thought while they wait; it does not belong to the answer.
       send(chunk(head, { reasoning_content: `${words}\n` }, null));
       return null;
     },

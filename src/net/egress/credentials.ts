@@ -91,7 +91,7 @@ export function plainBody(answer: IncomingMessage, reader: { end(): void; destro
   if (unpack === undefined) return answer;
   let came = false;
   answer.once('data', () => (came = true));
-  // Nothing at all is no packed body, but an empty one.
+  // Nothing at all is an empty body, packed or not.
   unpack.on('error', () => (came ? reader.destroy() : reader.end())).once('close', () => answer.destroy());
   return answer.pipe(unpack);
 }

@@ -147,7 +147,7 @@ function answerWith(
   if (codings.some((coding) => coding.trim().toLowerCase() !== 'chunked'))
     return new Refusal(502, 'the answer has a transfer encoding other than chunked');
   const { statusCode: status = 502, statusMessage: said = '' } = answer;
-  // Without the headers of one, this is no switch, and what follows would be taken for one by the client alone.
+  // Without the headers of one this does not switch, and what follows would be taken for one by the client alone.
   if (status === 101) return new Refusal(502, 'the other side switched to another protocol, which was not asked for');
   const headers = endToEnd(answer, () => false);
   const bodiless = response.req.method === 'HEAD' || NULL_BODY.has(status);
