@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { chown, copyFile, lstat, mkdir, open, readdir, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, lstat, mkdir, open, readdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { EgressHandle } from '../core/ports/egress.ts';
+import { replaceFile } from '../platform/replace.ts';
 import { type Forwarder, forwarderWords, EGRESS_FOLDER, networkEnvironment, PORT } from './network.ts';
 
 /** Something of the machine that a command sees, read-only but for devices. */
@@ -86,15 +87,15 @@ async function writeEtc(folder: string): Promise<Mount[]> {
     mounts.push({ kind: 'bind', from, to: from });
   }
   // Replaced one by one: commands of the process before have this folder as their /etc.
-  const put = async (name: string, make: (path: string) => Promise<void>): Promise<void> => {
-    const path = join(folder, name);
-    await make(`${path}.new`);
-    await rename(`${path}.new`, path);
-  };
+  const put = (name: string, data: string | Uint8Array): Promise<void> =>
+    replaceFile(join(folder, name), data, { durable: false });
   await Promise.all([
-    // Most machines have only some of them.
-    ...ETC_FILES.map((name) => put(name, (path) => copyFile(join('/etc', name), path)).catch(() => undefined)),
-    ...Object.entries(ETC_MADE_UP).map(([name, text]) => put(name, (path) => writeFile(path, text, { mode: 0o644 }))),
+    ...ETC_FILES.map(async (name) => {
+      // Most machines have only some of them.
+      const data = await readFile(join('/etc', name)).catch(() => null);
+      if (data !== null) await put(name, data);
+    }),
+    ...Object.entries(ETC_MADE_UP).map(([name, text]) => put(name, text)),
   ]);
   return mounts;
 }

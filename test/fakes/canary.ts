@@ -89,11 +89,23 @@ export function watchProcesses(given: readonly string[], folder: string): { stop
   };
 }
 
-/** Every file below a folder with its bytes. */
+function readIfThere(path: string): Uint8Array | null {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Every file below a folder with its bytes. A process that works there may take files away meanwhile. */
 export function filesBelow(folder: string): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
-    if (entry.isFile()) files.set(join(entry.parentPath, entry.name), readFileSync(join(entry.parentPath, entry.name)));
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const bytes = entry.isFile() ? readIfThere(path) : null;
+    if (bytes !== null) files.set(path, bytes);
+  }
   return files;
 }
 

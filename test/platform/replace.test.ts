@@ -111,6 +111,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   'src/platform/replace.ts': 'the one writer',
   'src/app/commands.ts': 'puts the old log aside',
   'src/git/journal.ts': 'puts a damaged journal.git aside',
+  'src/sandbox/system.ts': 'puts a device in its place',
   'src/simulate/person.ts': 'plays a person whose program replaces a file in an inbox',
   'src/platform/remove.ts': 'lifts what lies too deep to be named',
   'src/workspace/checkouts/checkouts.ts': 'puts a checkout aside that cannot be emptied',
