@@ -237,7 +237,11 @@ export type Body =
         ms: number;
       };
     }
-  | { type: 'decision.made'; data: { call: string; tool: string; verdict: Verdict; rule: string; reason: string } }
+  | {
+      type: 'decision.made';
+      /** `facts`: what it was made from (`DecisionRecord`); decisions of older versions have none. */
+      data: { call: string; tool: string; verdict: Verdict; rule: string; reason: string; facts?: BlobRef };
+    }
   | { type: 'approval.asked'; data: { approval: string; call: string; tool: string; shown: BlobRef } }
   | {
       type: 'approval.answered';

@@ -10,6 +10,28 @@ export interface RuleMatch {
   command?: string;
   host?: string;
   to?: string;
+  /** Labels that the run carries, all of them. */
+  labels?: readonly Label[];
+  /** Who asked for the work: `CHANNEL:ADDRESS`, `agent:NAME`, `schedule:AGENT/NAME`, `trigger:AGENT/NAME`. */
+  sender?: string;
+  queue?: string;
+  /** Hours of the day by the network's clock, `22:00-07:00`. */
+  hours?: string;
+  /** Holds once the run has cost more than this, in USD. */
+  costOver?: number;
+  /** Globs for critical arguments by name; each must be there and fit. */
+  args?: Readonly<Record<string, string>>;
+}
+
+/** A value that settles where a call goes or what it does there, and who has vouched for it. */
+export interface CriticalValue {
+  /** The tool's argument. */
+  name: string;
+  value: string;
+  /** Why it may be used with outside data in the run; null: nobody has vouched for it. */
+  vouched: 'owner' | 'contact' | 'constant' | 'endorsed' | null;
+  /** What vouches for it: the id of a message, task, grant or endorsement. */
+  by?: string;
 }
 
 export interface Rule {
@@ -33,6 +55,8 @@ export interface CallFacts {
   to?: string;
   /** True if it only asks a person: nothing happens but that. */
   question?: boolean;
+  /** True if it leaves the house or cannot be undone; unless given, what a tool of effect `send` does and what contacts a URL. */
+  leaves?: boolean;
 }
 
 export interface PolicyCall extends CallFacts {
@@ -60,6 +84,31 @@ export interface PolicyFacts {
   owners?: readonly string[];
   /** Labels of everything the run has read. */
   labels: readonly Label[];
+  /** Critical arguments of the call, one entry a value. */
+  critical?: readonly CriticalValue[];
+  /** Who asked for the work (see `RuleMatch.sender`). */
+  sender?: string;
+  queue?: string;
+  /** Milliseconds since the epoch. */
+  at?: number;
+  /** IANA name of the zone in which rules count hours. */
+  zone?: string;
+  /** USD that the run has cost so far. */
+  costUsd?: number;
+}
+
+/**
+ * What a decision was made from, as it is kept on record: call and facts without what the files at `config` say (rules,
+ * tools, network), so that it can be made again under other files.
+ */
+export interface DecisionRecord {
+  agent: string;
+  /** Agents whose rights bound this run. */
+  senders: readonly string[];
+  /** Commit of the files that governed. */
+  config: string;
+  call: PolicyCall;
+  facts: Omit<PolicyFacts, 'rules' | 'agentRules' | 'tools' | 'network' | 'leave' | 'settingsNetwork'>;
 }
 
 export interface Decision {
