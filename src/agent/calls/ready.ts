@@ -1,12 +1,12 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { CallFacts, Decision, PolicyFacts } from '../../core/policy.ts';
 import { decide } from '../../policy/decide.ts';
+import { rightsOf } from '../../policy/rights.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog, ShownCall } from '../run/log.ts';
 import type { CallState, RunState } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
 import type { Label } from '../../core/labels.ts';
-import { commonReach } from '../../core/net/reach.ts';
 import { addressOf, ownerAddresses, placeOf } from '../../core/recipient.ts';
 import { SKILLS, type Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
@@ -14,19 +14,12 @@ import { visible, visibleLine } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
 
 export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
-  const { agents, settings } = deps.governance();
-  // A task has at most the rights of those who gave it: what narrows them narrows it.
-  const senders = (log.claim.task.origin?.senders ?? []).flatMap((name) => agents.get(name) ?? []);
+  const governance = deps.governance();
   return {
-    rules: settings.rules,
-    agentRules: [agent, ...senders].flatMap(({ rules }) => rules),
-    tools: agent.tools,
-    network: [settings.network ?? null, agent.network, ...senders.map(({ network }) => network)].reduce(commonReach),
-    leave: agent.network !== null,
-    ...(settings.network === undefined ? {} : { settingsNetwork: settings.network }),
+    ...rightsOf(governance, agent, log.claim.task.origin?.senders ?? []),
     sandboxed: deps.sandboxed(agent),
     labels: log.state.labels,
-    owners: ownerAddresses(settings.channels),
+    owners: ownerAddresses(governance.settings.channels),
   };
 }
 
