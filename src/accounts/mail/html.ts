@@ -1,6 +1,16 @@
 // A mail's HTML as the text a person would see: what is hidden is left out, links show where they lead, nothing is loaded.
 import type { FormatCallback, HtmlToTextOptions } from 'html-to-text';
-import { colour, declarations, hides, sameColour, sheetOf, type Rgb, type Sheet, type Style } from './style.ts';
+import {
+  colour,
+  declarations,
+  hides,
+  sameColour,
+  sheetOf,
+  shrinks,
+  type Rgb,
+  type Sheet,
+  type Style,
+} from './style.ts';
 
 export interface Seen {
   text: string;
@@ -26,9 +36,12 @@ const RAW = /^(?:style|script|title|noscript|iframe|textarea|xmp|noembed|noframe
 
 interface Open {
   name: string;
+  /** Whatever is within cannot be seen. */
   hidden: boolean;
+  /** Text cannot be seen unless an element within sets another size. */
+  tiny: boolean;
   /** Colours of writing and of what is under it; null where they are not known. */
-  ink: Rgb | null;
+  ink: Rgb | 'clear' | null;
   paper: Rgb | null;
 }
 
@@ -89,12 +102,15 @@ function tagEnd(html: string, from: number): number {
   return -1;
 }
 
+const isUnseen = ({ hidden, tiny, ink, paper }: Open): boolean =>
+  hidden || tiny || ink === 'clear' || sameColour(paper, ink);
+
 /** Goes through the HTML once and keeps what is seen, with links and pictures already in words. */
 class Sieve {
   hidden = 0;
   readonly elsewhere: Seen['elsewhere'] = [];
   readonly #out: string[] = [];
-  readonly #open: Open[] = [{ name: '', hidden: false, ink: [0, 0, 0], paper: [255, 255, 255] }];
+  readonly #open: Open[] = [{ name: '', hidden: false, tiny: false, ink: [0, 0, 0], paper: [255, 255, 255] }];
   readonly #html: string;
   readonly #sheet: Sheet;
   #anchor: Anchor | null = null;
@@ -152,7 +168,7 @@ class Sieve {
   }
 
   #text(text: string): void {
-    if (this.#top.hidden) {
+    if (isUnseen(this.#top)) {
       this.hidden += entities(text).replace(/[\s\u00a0\u034f\u00ad\u200b-\u200f\u2060\ufeff]+/g, '').length;
       return;
     }
@@ -170,7 +186,7 @@ class Sieve {
       this.#endAnchor();
       this.#anchor = { href: given.get('href') ?? '', text: '' };
     }
-    if (name === 'img') return this.#picture(given, here.hidden);
+    if (name === 'img') return this.#picture(given, here.hidden || isUnseen(this.#top));
     const empty = VOID.test(name);
     if (!here.hidden && (empty || this.#open.length < MAX_NESTING) && name !== 'a') this.#out.push(layout(name));
     if (!empty && this.#open.length < MAX_TRACKED) this.#open.push(here);
@@ -178,19 +194,20 @@ class Sieve {
 
   /** How the content of an element looks. */
   #inside(name: string, given: ReadonlyMap<string, string>, style: Style): Open {
-    const { hidden, ink, paper } = this.#top;
+    const { hidden, tiny, ink, paper } = this.#top;
     const classes = (given.get('class') ?? '').toLowerCase().split(/\s+/).slice(0, 20);
     const names = [name, ...classes.map((each) => `.${each}`), `#${(given.get('id') ?? '').toLowerCase()}`];
-    const { hides: hiding, paints } = this.#sheet;
+    const has = (rules: ReadonlySet<string>): boolean => names.some((each) => rules.has(each));
     const written = style.get('color') ?? given.get('color') ?? (name === 'body' ? given.get('text') : undefined);
-    const text = written === undefined ? null : colour(written);
     // Links bring a colour of their own.
-    const inherited = name === 'a' ? ([0, 0, 238] as const) : ink;
-    const over = written === undefined ? inherited : text === 'clear' ? ink : text;
-    const under = names.some((each) => paints.has(each)) ? null : paperOf(given, style, paper);
-    const byRule = names.some((each) => hiding.has(each));
-    const unseen = SILENT.test(name) || given.has('hidden') || hides(style) || byRule || text === 'clear';
-    return { name, hidden: hidden || unseen || sameColour(under, over), ink: over, paper: under };
+    const inherited = name === 'a' && ink !== 'clear' ? ([0, 0, 238] as const) : ink;
+    return {
+      name,
+      hidden: hidden || SILENT.test(name) || given.has('hidden') || hides(style) || has(this.#sheet.hides),
+      tiny: shrinks(style) ?? (has(this.#sheet.shrinks) || tiny),
+      ink: written === undefined ? inherited : colour(written),
+      paper: has(this.#sheet.paints) ? null : paperOf(given, style, paper),
+    };
   }
 
   #picture(given: ReadonlyMap<string, string>, hidden: boolean): void {
@@ -288,6 +305,8 @@ const cell: FormatCallback = (element, walk, builder) => {
 
 const OPTIONS: HtmlToTextOptions = {
   wordwrap: false,
+  // Without the zero-width space, which would become one that is seen.
+  whitespaceCharacters: ' \t\r\n\f',
   limits: { maxDepth: MAX_NESTING, maxInputLength: 5 * MAX_HTML },
   formatters: { cell },
   selectors: [

@@ -67,17 +67,21 @@ function size(value: string | undefined): number | null {
   return found === null ? null : Number(found[1]);
 }
 
-/** True for styles that show nothing of what they are given to, whatever stands around it. */
+/** A size of letters that nobody can read; null if the style sets none. What is within may set another. */
+export function shrinks(style: Style): boolean | null {
+  const given =
+    style.get('font-size') ?? /(?:^|\s)(-?[\d.]+(?:px|pt|em|rem|%)?)(?:\/\S+)?\s+\S/.exec(style.get('font') ?? '')?.[1];
+  if (given === undefined) return null;
+  const font = size(given);
+  return font !== null && font <= (given.includes('em') ? 0.1 : 1);
+}
+
+/** True for styles that show nothing of an element, nor of what is within. */
 export function hides(style: Style): boolean {
   const has = (name: string, wanted: RegExp): boolean => wanted.test(style.get(name) ?? '');
   if (has('display', /^none/) || has('visibility', /^(?:hidden|collapse)/) || has('mso-hide', /^all/)) return true;
   const opacity = size(style.get('opacity'));
   if (opacity !== null && opacity < 0.05) return true;
-  const font = size(
-    style.get('font-size') ?? /(?:^|\s)(-?[\d.]+(?:px|pt|em|rem|%)?)(?:\/\S+)?\s+\S/.exec(style.get('font') ?? '')?.[1],
-  );
-  const tiny = (style.get('font-size') ?? style.get('font') ?? '').includes('em') ? 0.1 : 1;
-  if (font !== null && font <= tiny) return true;
   const clips = has('overflow', /hidden|clip/) || has('overflow-y', /hidden|clip/);
   if (clips && ['max-height', 'height', 'width', 'max-width'].some((side) => isNothing(style.get(side)))) return true;
   if ((size(style.get('text-indent')) ?? 0) < -500) return true;
@@ -143,6 +147,8 @@ function withoutAtRules(css: string): string {
 export interface Sheet {
   /** `.class` and `#id` that show nothing. */
   hides: ReadonlySet<string>;
+  /** Those whose letters are too small to read. */
+  shrinks: ReadonlySet<string>;
   /** Classes, ids and elements that get a background: what is written on them cannot be judged by inline styles. */
   paints: ReadonlySet<string>;
 }
@@ -150,6 +156,7 @@ export interface Sheet {
 /** What the simple rules of a page's style sheets hide and paint. */
 export function sheetOf(html: string): Sheet {
   const hidden = new Set<string>();
+  const small = new Set<string>();
   const paints = new Set<string>();
   const css = withoutAtRules(withoutComments(sheetsOf(html).replaceAll('<!--', ' ').replaceAll('-->', ' ')));
   for (const rule of css.split('}').slice(0, 5000)) {
@@ -158,12 +165,15 @@ export function sheetOf(html: string): Sheet {
     const style = declarations(rule.slice(brace + 1));
     const painted = [...style.keys()].some((name) => name.startsWith('background'));
     const nothing = hides(style);
-    if (!painted && !nothing) continue;
+    const tiny = shrinks(style) === true;
+    if (!painted && !nothing && !tiny) continue;
     for (const selector of rule.slice(0, brace).split(',').slice(0, 100)) {
       const plain = selector.trim().toLowerCase().slice(0, 200);
-      if (nothing && /^[a-z0-9]*[.#][\w-]+$/.test(plain)) hidden.add(plain.replace(/^[a-z0-9]+/, ''));
+      const simple = /^[a-z0-9]*[.#][\w-]+$/.test(plain) ? plain.replace(/^[a-z0-9]+/, '') : null;
+      if (nothing && simple !== null) hidden.add(simple);
+      if (tiny && simple !== null) small.add(simple);
       if (painted) for (const [each] of plain.matchAll(/[.#]?[\w-]+/g)) paints.add(each);
     }
   }
-  return { hides: hidden, paints };
+  return { hides: hidden, shrinks: small, paints };
 }

@@ -147,9 +147,10 @@ const wordOf = (domain: string): string => organisation(domain).split('.')[0] ??
 /** Short words differ by a letter by chance. */
 const tolerance = (length: number): number => (length < 5 ? 0 : length < 10 ? 1 : 2);
 
-const alike = (one: string, other: string): boolean =>
-  skeleton(one) === skeleton(other) ||
-  distance(one, other, tolerance(Math.min(one.length, other.length))) <= tolerance(Math.min(one.length, other.length));
+function alike(one: string, other: string): boolean {
+  const most = tolerance(Math.max(one.length, other.length));
+  return skeleton(one) === skeleton(other) || distance(one, other, most) <= most;
+}
 
 /** Why an address could be taken for another one; null if it could not. */
 function likeness(address: string, known: string): string | null {

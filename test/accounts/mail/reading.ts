@@ -22,4 +22,7 @@ export const multipart = (kind: string, boundary: string, ...parts: readonly (re
 ];
 
 export const html = (...body: readonly string[]): Buffer =>
-  mail(['From: a@b.test', 'Content-Type: text/html; charset=utf-8'], Buffer.from(body.join('\n'), 'utf8').toString('latin1'));
+  mail(
+    ['From: a@b.test', 'Content-Type: text/html; charset=utf-8'],
+    Buffer.from(body.join('\n'), 'utf8').toString('latin1'),
+  );
