@@ -121,8 +121,12 @@ function shifted(bytes: Uint8Array, kind: string): string {
   const raise = (text: string): string =>
     text.replace(/[!-~]/g, (char) => String.fromCharCode(char.charCodeAt(0) | 0x80));
   if (kind === 'iso2022kr') {
-    const plain = latin.replaceAll('\x1b$)C', '').replace(/\x0e([^\x0f\n]*)\x0f?/g, (_, inner: string) => raise(inner));
-    return new TextDecoder('euc-kr').decode(Buffer.from(plain, 'latin1'));
+    const [first = '', ...rest] = latin.replaceAll('\x1b$)C', '').split('\x0e');
+    const plain = rest.map((each) => {
+      const [inner = '', ...outer] = each.split('\x0f');
+      return raise(inner) + outer.join('');
+    });
+    return new TextDecoder('euc-kr').decode(Buffer.from(first + plain.join(''), 'latin1'));
   }
   const plain = latin
     .replace(/~\{([^~\n]*)(?:~\})?/g, (_, inner: string) => raise(inner))
@@ -179,7 +183,7 @@ function guess(bytes: Uint8Array): string {
   return best;
 }
 
-const isAscii = (bytes: Uint8Array): boolean => !/[\x80-\xff\x1b]/.test(Buffer.from(bytes).toString('latin1'));
+const isAscii = (bytes: Uint8Array): boolean => !bytes.includes(0x1b) && bytes.every((byte) => byte < 0x80);
 
 /** Text of bytes: by their mark, by what the sender names if the bytes agree, else by what they look like. `sure` is false for a guess. */
 export function decodeBytes(bytes: Uint8Array, charset: string | null): { text: string; sure: boolean } {
@@ -191,7 +195,7 @@ export function decodeBytes(bytes: Uint8Array, charset: string | null): { text: 
   if (isAscii(bytes)) return { text: Buffer.from(bytes).toString('latin1'), sure: true };
   const unicode = strictly(bytes, 'utf-8');
   if (unicode !== null && !unicode.includes('\x1b')) return { text: unicode, sure: true };
-  if (unicode !== null && /\x1b\$[@B]/.test(unicode))
+  if (unicode !== null && (unicode.includes('\x1b$B') || unicode.includes('\x1b$@')))
     return { text: new TextDecoder('iso-2022-jp').decode(bytes), sure: true };
   if (unicode !== null) return { text: unicode, sure: true };
   // A cut or slightly damaged text of a named encoding stays that: one wrong byte must not turn it into another language.

@@ -31,11 +31,11 @@ export function fieldsOf(block: string): Field[] {
 const bytesOf = (raw: string): Uint8Array => Buffer.from(raw, 'latin1');
 
 /** Control characters mean nothing in a header, and could begin a line of their own. */
-const tidy = (text: string): string => text.replace(/[\0-\x08\x0a-\x1f\x7f]+/g, ' ');
+const tidy = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
 
 /** The characters of a raw value, without decoding its encoded words. Raw eight-bit text is read by the mail's own charset. */
 export function plainValue(raw: string, charset: string | null = null): string {
-  if (!/[\x80-\xff\x1b]/.test(raw)) return tidy(raw);
+  if (!/[\x80-\xff]/.test(raw) && !raw.includes('\x1b')) return tidy(raw);
   return tidy(decodeBytes(bytesOf(raw), charset).text);
 }
 

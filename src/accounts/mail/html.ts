@@ -102,6 +102,9 @@ function tagEnd(html: string, from: number): number {
   return -1;
 }
 
+/** What nobody would miss: mails fill their hidden first lines with it. */
+const BLANK = /[\s\p{Cf}\p{Default_Ignorable_Code_Point}]+/gu;
+
 const isUnseen = ({ hidden, tiny, ink, paper }: Open): boolean =>
   hidden || tiny || ink === 'clear' || sameColour(paper, ink);
 
@@ -169,7 +172,7 @@ class Sieve {
 
   #text(text: string): void {
     if (isUnseen(this.#top)) {
-      this.hidden += entities(text).replace(/[\s\u00a0\u034f\u00ad\u200b-\u200f\u2060\ufeff]+/g, '').length;
+      this.hidden += entities(text).replace(BLANK, '').length;
       return;
     }
     // Else a lone bracket would begin a tag for the next reader.

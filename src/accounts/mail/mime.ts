@@ -265,8 +265,8 @@ function hex(byte: number | undefined): number {
 }
 
 const LETTERS = new Int8Array(256).fill(-1);
-for (const [at, letter] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].entries())
-  LETTERS[letter.charCodeAt(0)] = at;
+for (const [at, letter] of Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/').entries())
+  LETTERS[letter] = at;
 
 /** Base64; some mailers pad every line, so padding ends a unit and not the text. What is no letter is passed over. */
 function base64(bytes: Buffer): Buffer {

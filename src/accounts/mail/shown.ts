@@ -2,7 +2,7 @@
 
 /** Zero-width, bidirectional, tags, variation selectors, private use: characters that show nothing. */
 const INVISIBLE = /[\p{Cf}\p{Default_Ignorable_Code_Point}\p{Co}\p{Cs}]/gu;
-const CONTROL = /[\0-\x08\x0b-\x1f\x7f-\x9f]/g;
+const CONTROL = /[^\P{Cc}\n\t]/gu;
 
 export const invisibleIn = (text: string): number => text.match(INVISIBLE)?.length ?? 0;
 

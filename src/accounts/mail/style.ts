@@ -27,7 +27,7 @@ export function colour(given: string): Rgb | 'clear' | null {
   if (value === 'transparent') return 'clear';
   const digits = /^#?([0-9a-f]{3,8})$/.exec(value)?.[1];
   if (digits !== undefined) {
-    const full = digits.length < 6 ? [...digits].map((digit) => digit + digit).join('') : digits;
+    const full = digits.length < 6 ? digits.replace(/./g, '$&$&') : digits;
     if (full.length === 8 && full.endsWith('00')) return 'clear';
     const at = (from: number): number => Number.parseInt(full.slice(from, from + 2), 16) || 0;
     return [at(0), at(2), at(4)];

@@ -99,7 +99,9 @@ const TWINS: ReadonlyMap<string, string> = new Map(
 /** A name as the eye takes it: equal skeletons look alike. */
 export function skeleton(text: string): string {
   const plain = text.slice(0, 300).toLowerCase().normalize('NFKD').replace(/\p{M}/gu, '');
-  const letters = [...plain].map((char) => TWINS.get(char) ?? char).join('');
+  const letters = Array.from(plain)
+    .map((char) => TWINS.get(char) ?? char)
+    .join('');
   return letters
     .replaceAll('rn', 'm')
     .replaceAll('vv', 'w')
