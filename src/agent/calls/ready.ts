@@ -17,11 +17,17 @@ import { unknownText } from '../../core/text/unknown.ts';
 import { vouchersOf } from './vouching.ts';
 
 /** What every decision of the run rests on, whatever the call. */
-export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
+export const policyFacts = (turn: AgentTurn): PolicyFacts => ({
+  ...rightsOf(turn.deps.governance(), turn.agent, sendersOf(turn)),
+  ...runFacts(turn),
+});
+
+const sendersOf = ({ log }: AgentTurn): string[] => log.claim.task.origin?.senders ?? [];
+
+function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
   const governance = deps.governance();
   const { task } = log.claim;
   return {
-    ...rightsOf(governance, agent, task.origin?.senders ?? []),
     sandboxed: deps.sandboxed(agent),
     labels: log.state.labels,
     owners: ownerAddresses(governance.settings.channels),
@@ -84,9 +90,14 @@ export async function judge(turn: AgentTurn, ready: ReadyCall): Promise<Judged> 
   const facts = await callFacts(turn, ready, call);
   const decision = decide(call, facts);
   const often = decision.verdict === 'ask' && ready.call.approval === null && asked(log.state, ready.call) >= MAX_ASKED;
-  const { rules, agentRules, tools, network, leave, settingsNetwork, ...kept } = facts;
-  const senders = log.claim.task.origin?.senders ?? [];
-  const record = { agent: agent.name, senders, config: deps.governance().commit, call, facts: kept };
+  const kept = { ...runFacts(turn), critical: facts.critical ?? [] };
+  const record = {
+    agent: agent.name,
+    senders: sendersOf(turn),
+    config: deps.governance().commit,
+    call,
+    facts: kept,
+  };
   return { decision: often ? tooOften() : decision, record };
 }
 

@@ -229,12 +229,9 @@ function newCalls(state: RunState, answer: ModelMessage): CallState[] {
   return calls;
 }
 
-/** What a run remembers of what services keep: the last ones. */
-const MAX_RECORDS = 5000;
-
 /** What `tool.returned` adds to the run's view. */
 function addResult(state: RunState, call: CallState | undefined, record: ToolRecord): void {
-  if (record.records !== undefined) state.records = [...state.records, ...record.records].slice(-MAX_RECORDS);
+  if (record.records !== undefined) state.records = [...state.records, ...record.records].slice(-5000);
   for (const change of record.changes) {
     const before = state.changes.get(change.path);
     state.changes.set(change.path, before ? { ...change, was: before.was } : change);
