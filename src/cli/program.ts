@@ -235,7 +235,7 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
 function ruling(command: MakeCommand, act: MakeAct, io: Io): void {
   command('policy <action> [words...]', 'explain AGENT "shell: git push": what the rules say about a call, and why')
     .option('--labels <list>', 'explain: as in a run with these labels: untrusted, private')
-    .option('--sender <who>', 'explain: as if this one had asked: owner, telegram:123, agent:NAME …')
+    .option('--sender <who>', 'explain: as if this one had asked: owner, CHANNEL:ADDRESS, agent:NAME …')
     .option('--queue <name>', 'explain: as in a task of this queue')
     .option('--at <time>', 'explain: as at this time, such as 2026-11-23T08:15')
     .option('--cost <usd>', 'explain: as in a run that has cost this much')
