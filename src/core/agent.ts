@@ -159,6 +159,8 @@ export interface Settings {
   rules: readonly Rule[];
   /** The places that agents may reach at most; any unless given. */
   network?: readonly Reach[];
+  /** Globs of files that are private, beside memory. */
+  privatePaths?: readonly string[];
   channels: readonly ChannelSettings[];
   /** In order: the first that fits counts. One without channel and chat names the front desk. */
   bindings: readonly Binding[];
