@@ -63,7 +63,7 @@ function looksAround(program: string, args: readonly string[]): boolean {
   const given = args.filter((arg) => !arg.startsWith('-'));
   if (OF_FOLDER.has(program)) return given.length <= (program === 'rg' ? 1 : 0);
   return (
-    /grep$/.test(program) &&
+    program.endsWith('grep') &&
     args.some((arg) => /^-[A-Za-z]*[rR]|^--(?:dereference-)?recursive/.test(arg)) &&
     given.length <= 1
   );
@@ -79,7 +79,7 @@ function partsOf(word: string): string[] {
 
 /** What a word can mean as a path of the workspace; undefined: nothing; null: something that cannot be told. */
 function pathIn(word: string): string | null | undefined {
-  if (/^~/.test(word)) return null;
+  if (word.startsWith('~')) return null;
   const inside = word.replace(/^\/workspace(?=\/|$)/, '.');
   if (inside.startsWith('/')) return ELSEWHERE.test(inside) && !inside.includes('..') ? undefined : null;
   if (inside.split('/').includes('..')) return null;

@@ -111,7 +111,7 @@ test("a rename keeps the label, a person's edit takes it away, and a revert brin
 test('an edit, and a merge with what lay on main, keep the labels of both', async () => {
   const lines = (top: string, end: string): string => `${top}\n${'-\n'.repeat(20)}${end}\n`;
   let loop!: Loop;
-  const meanwhile: Tool<unknown> = {
+  const meanwhile: Tool = {
     ...outside,
     name: 'meanwhile',
     run: async () => {
