@@ -157,8 +157,12 @@ export interface Settings {
   /** `provider/model` in order of preference; all empty where no models are named. */
   tiers: { light: readonly string[]; standard: readonly string[]; strong: readonly string[] };
   rules: readonly Rule[];
+  /** Addresses and URLs that the owner approves as destinations, whatever a run has read. */
+  contacts?: readonly string[];
   /** The places that agents may reach at most; any unless given. */
   network?: readonly Reach[];
+  /** Globs of files that are private, beside memory. */
+  privatePaths?: readonly string[];
   channels: readonly ChannelSettings[];
   /** In order: the first that fits counts. One without channel and chat names the front desk. */
   bindings: readonly Binding[];
