@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { AGENT, Home } from '../fakes/home.ts';
 import type { ModelServer } from '../fakes/model-server.ts';
-import { modelsYaml, obedientModel, order, orders } from '../fakes/obedient-model.ts';
+import { modelsYaml, obedientModel, type Order, order, orders } from '../fakes/obedient-model.ts';
 import { openSite, type Site } from '../fakes/site.ts';
 
 // What one agent can do through another, and what text from outside can do to what a model and a person see.
@@ -60,7 +60,7 @@ async function made(from: string, agent: string): Promise<{ labels: string[]; te
   return { labels: task.labels, text };
 }
 
-const give = (agent: string, ...steps: Parameters<typeof orders>) =>
+const give = (agent: string, ...steps: Order[]): Order =>
   order('task', { action: 'create', agent, text: orders(...steps) });
 
 test('A53 a task to an agent with wider rights is bound by the sender’s denies; by the clock too', async () => {
