@@ -1,4 +1,3 @@
-import type { Agent } from './agent.ts';
 import type { Label } from './labels.ts';
 import { type Purpose, type Tier, TIERS } from './model.ts';
 
@@ -15,8 +14,11 @@ export interface RoutingRule {
   use: string;
 }
 
+/** A tier or `provider/model` by kind of step. */
+export type StepModels = Readonly<Partial<Record<Purpose, string>>>;
+
 export interface Routing {
-  steps: Readonly<Partial<Record<Purpose, string>>>;
+  steps: StepModels;
   rules: readonly RoutingRule[];
 }
 
@@ -29,7 +31,7 @@ export interface Route {
 
 export interface RoutedStep {
   purpose: Purpose;
-  agent: Pick<Agent, 'name' | 'model' | 'routing'>;
+  agent: { name: string; model: string; routing?: StepModels };
   from: string;
   labels: readonly Label[];
 }
