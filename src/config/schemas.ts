@@ -15,6 +15,7 @@ import { sandboxKeys } from './sandbox.ts';
 import { timeNeeded } from './validate.ts';
 import { triggerSchema } from './trigger-schema.ts';
 import { isSkillName } from '../core/skill.ts';
+import { usablePathPattern } from '../core/text/glob.ts';
 
 // The shape of `ruche.yaml` and of the front matter of an AGENT.md. Editors get JSON Schemas made of the same objects.
 
@@ -250,6 +251,13 @@ const settings = z.strictObject({
     .optional(),
   network: networkSchema
     .describe('The hosts that agents may reach at most; their own lists narrow it and give leave. Any unless given.')
+    .optional(),
+  private: z
+    .array(z.string().min(1).refine(usablePathPattern, { error: 'must be a path pattern without ..' }))
+    .max(100)
+    .describe(
+      'Globs of files with private data. Whoever reads one is asked before data leaves together with text from outside.',
+    )
     .optional(),
   queues: z
     .record(

@@ -248,6 +248,7 @@ export function parseSettings(
       checks: [...new Set(value.checks)],
       compaction: compactionOf(value.compaction),
       ...(value.network === undefined ? {} : { network: reachesOf(value.network) }),
+      ...(value.private === undefined ? {} : { privatePaths: value.private }),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
       ...(value.zones === undefined ? {} : { zones: value.zones }),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),

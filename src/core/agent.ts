@@ -166,6 +166,8 @@ export interface Settings {
   contacts?: readonly string[];
   /** The places that agents may reach at most; any unless given. */
   network?: readonly Reach[];
+  /** Globs of files that are private, beside memory. */
+  privatePaths?: readonly string[];
   channels: readonly ChannelSettings[];
   /** In order: the first that fits counts. One without channel and chat names the front desk. */
   bindings: readonly Binding[];

@@ -313,6 +313,11 @@ export type Body =
         reconciled: boolean;
       };
     }
+  /**
+   * Content of files and the labels it has (`LabelledFiles`): of a run's, before they land; nothing is said of files without any. A
+   * person lifts them with an empty list.
+   */
+  | { type: 'files.labelled'; data: { files: number; detail: BlobRef } }
   | { type: 'landing.started'; data: { base: string; paths: number; message: BlobRef } }
   | { type: 'landing.finished'; data: { commit: string | null; paths: number } }
   /** The run goes on from `onto` with the overlay in `detail`: a conflict, or a change a person refused. */

@@ -160,6 +160,7 @@ const WORDS: Words = {
   'tool.started': (data) => `starts ${data.tool}`,
   'tool.returned': (data, say) =>
     `${data.tool} ${data.ok ? 'done' : 'failed'} in ${seconds(data.ms)}${data.reconciled ? ' (found after a restart)' : ''}${say(data.result)}`,
+  'files.labelled': (data) => `put on record where ${count(data.files, 'file')} came from`,
   'landing.started': (data, say) => `is landing ${count(data.paths, 'path')}${say(data.message)}`,
   'landing.finished': (data) =>
     data.commit === null ? 'had nothing to land' : `landed ${count(data.paths, 'path')} as ${short(data.commit)}`,
@@ -245,6 +246,7 @@ const LIGHT: ReadonlySet<EventType> = new Set([
   'task.created',
   'tasks.awaited',
   'tool.started',
+  'files.labelled',
   'landing.started',
   'note.added',
   'run.finished',
