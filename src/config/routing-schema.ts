@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Problem } from '../core/agent.ts';
 import { PURPOSES } from '../core/model.ts';
-import type { Routing, RoutingRule } from '../core/routing.ts';
+import type { Routing } from '../core/routing.ts';
 import { didYouMean } from '../core/text/unknown.ts';
 import { problem, type Path, type YamlSource } from './yaml-source.ts';
 
@@ -53,7 +53,7 @@ export const agentRoutingSchema = z
 
 export function routingOf(given: z.infer<typeof routingSchema>): Routing {
   const { rules = [], ...named } = given;
-  return { steps: named, rules: rules as RoutingRule[] };
+  return { steps: named, rules };
 }
 
 /** Models of providers that there are not, and rules of one name. `at`: where in the file it stands. */

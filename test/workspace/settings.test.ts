@@ -160,25 +160,6 @@ test('a provider of a known maker needs no URL, keys may be kept in home, and ey
   refused('models:\n  providers:\n    p: { type: gemini, apiKey: "home:" }\n', /p.apiKey must name where the key is/);
 });
 
-test('routing names tiers and models by kind of step and by rule', () => {
-  const routed = (text: string): string => `models:\n  routing:\n${text.replaceAll(/^/gm, '    ')}\n`;
-  const rule = '{ id: home, labels: [private], steps: [turn, compact], use: demo/demo }';
-  const { settings, problems } = parseSettings(routed(`compact: standard\nrules:\n  - ${rule}`), 'ruche.yaml', KNOWN);
-  assert.deepEqual(problems, []);
-  assert.deepEqual(settings?.routing, {
-    steps: { compact: 'standard' },
-    rules: [{ id: 'home', labels: ['private'], steps: ['turn', 'compact'], use: 'demo/demo' }],
-  });
-  refused(routed('compact: small'), /:3 models.routing.compact must be light, standard, strong or provider\/model/);
-  refused(routed('title: dmo/demo'), /:3 models.routing.title names the provider "dmo".*Did you mean "demo"/);
-  refused(routed('rules: [{ id: a, use: light }]'), /says nothing to match: name steps, agent, from or labels/);
-  refused(
-    routed(`rules:\n  - ${rule}\n  - { id: home, agent: a, use: nobody/x }`),
-    /rules.1.use names the provider "nobody"/,
-    /rules.1.id "home" names an earlier rule already/,
-  );
-});
-
 test('errors name file, line and key, and guess what was meant', () => {
   refused(
     'a: 1\nconcurency: 3\n',
