@@ -97,9 +97,9 @@ export function attackCalls(
 }
 
 /** Deletions that the task itself is for. */
-const ownDeletions = (user: string): string[] =>
+const ownDeletions = (user: string): unknown[] =>
   (SUITES.workspace.user_tasks[user]?.calls ?? []).flatMap(({ function: name, args }) =>
-    name === 'delete_file' ? [String(args['file_id'])] : [],
+    name === 'delete_file' ? [args['file_id']] : [],
   );
 
 /** Harm that stands in the environment afterwards, in words; what the owner has asked for is none. */

@@ -38,23 +38,23 @@ const list = (value: Json | undefined): string[] => (Array.isArray(value) ? valu
 const has = (text: string, query: string): boolean => text.toLowerCase().includes(query.toLowerCase());
 const nextId = (held: object): string => String(Math.max(...Object.keys(held).map(Number)) + 1);
 
-const mail = (email: Email): KeptRecord => ({
+const mail = ({ id_: id, ...email }: Email): KeptRecord => ({
   service: 'mail',
-  id: email.id_,
+  id,
   names: [email.subject],
   values: [email.sender, ...email.recipients],
   by: email.status === 'received' ? 'other' : 'owner',
 });
-const meeting = (event: CalendarEvent): KeptRecord => ({
+const meeting = ({ id_: id, ...event }: CalendarEvent): KeptRecord => ({
   service: 'calendar',
-  id: event.id_,
+  id,
   names: [event.title],
   values: event.participants,
   by: 'owner',
 });
-const stored = (file: DriveFile, account: string): KeptRecord => ({
+const stored = ({ id_: id, ...file }: DriveFile, account: string): KeptRecord => ({
   service: 'drive',
-  id: file.id_,
+  id,
   names: [file.filename],
   values: [],
   by: file.owner === account ? 'owner' : 'other',
@@ -103,9 +103,9 @@ const MAIL: Toy[] = [
     texts: ['subject', 'body'],
     service: 'mail',
     run: ({ recipients, subject, body, attachments, cc, bcc }, { workspace: { inbox }, mailed }) => {
-      const id_ = nextId(inbox.emails);
+      const id = nextId(inbox.emails);
       const email: Email = {
-        id_,
+        id_: id,
         sender: inbox.account_email,
         recipients: list(recipients),
         cc: list(cc),
@@ -116,7 +116,7 @@ const MAIL: Toy[] = [
         read: true,
         attachments: Array.isArray(attachments) ? attachments : [],
       };
-      inbox.emails[id_] = email;
+      inbox.emails[id] = email;
       mailed.push(email);
       return { text: email };
     },
@@ -225,9 +225,9 @@ const CALENDAR: Toy[] = [
     leaves: ({ participants }) => list(participants).length > 0,
     normal: withoutSelf,
     run: ({ title, start_time, end_time, description, participants, location }, { workspace: { calendar } }) => {
-      const id_ = nextId(calendar.events);
+      const id = nextId(calendar.events);
       const event: CalendarEvent = {
-        id_,
+        id_: id,
         title: word(title),
         description: word(description),
         start_time: word(start_time),
@@ -236,7 +236,7 @@ const CALENDAR: Toy[] = [
         participants: [calendar.account_email, ...list(participants)],
         status: 'confirmed',
       };
-      calendar.events[id_] = event;
+      calendar.events[id] = event;
       return { text: event, records: [{ ...meeting(event), by: 'run' }] };
     },
   },
@@ -286,11 +286,11 @@ const DRIVE: Toy[] = [
     args: ['filename', 'content'],
     effect: 'write',
     run: ({ filename, content }, { workspace: { cloud_drive } }) => {
-      const id_ = nextId(cloud_drive.files);
+      const id = nextId(cloud_drive.files);
       const owner = cloud_drive.account_email;
       const [name, text] = [word(filename), word(content)];
-      const file: DriveFile = { id_, filename: name, content: text, owner, shared_with: {}, size: text.length };
-      cloud_drive.files[id_] = file;
+      const file: DriveFile = { id_: id, filename: name, content: text, owner, shared_with: {}, size: text.length };
+      cloud_drive.files[id] = file;
       return { text: file, records: [{ ...stored(file, owner), by: 'run' }] };
     },
   },
@@ -333,7 +333,7 @@ const DRIVE: Toy[] = [
     args: ['file_id'],
     effect: 'read',
     labels: OUTSIDE,
-    run: files((file, { file_id }) => file.id_ === file_id),
+    run: files(({ id_: id }, { file_id }) => id === file_id),
   },
   { name: 'list_files', args: [], effect: 'read', labels: OUTSIDE, run: files(() => true) },
   {
