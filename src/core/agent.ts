@@ -157,6 +157,8 @@ export interface Settings {
   /** `provider/model` in order of preference; all empty where no models are named. */
   tiers: { light: readonly string[]; standard: readonly string[]; strong: readonly string[] };
   rules: readonly Rule[];
+  /** Addresses and URLs that the owner approves as destinations, whatever a run has read. */
+  contacts?: readonly string[];
   /** The places that agents may reach at most; any unless given. */
   network?: readonly Reach[];
   channels: readonly ChannelSettings[];

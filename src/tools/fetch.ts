@@ -102,6 +102,7 @@ export function fetchTool(options: { limits?: Partial<FetchLimits> } = {}): Tool
     description: 'Read a web page or file by HTTP(S), as text.',
     effect: 'read',
     idempotent: true,
+    critical: ['url'],
     schema: argsSchema(ARGS),
     parse: (args) => readArgs(ARGS, args),
     facts: ({ url }) => ({ url }),

@@ -110,6 +110,7 @@ class ShellTool implements Tool<ShellInput> {
   readonly usualFor = SHELL.usualFor;
   readonly description = 'Run a shell command in /workspace. File changes are kept, except files ignored by Git.';
   readonly effect = 'exec';
+  readonly critical = ['command'];
   readonly readsTree = true;
   readonly idempotent = false;
   readonly schema = SCHEMA;

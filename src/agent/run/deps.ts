@@ -45,6 +45,8 @@ export interface AgentDeps {
   /** By name, in the order models see them. */
   tools(): ReadonlyMap<string, AnyTool>;
   net: Net;
+  /** By what a person has endorsed a critical value of a call, standing or for this task; null: by nothing. */
+  endorsed?(turn: AgentTurn, name: string, value: string): string | null;
   /** Whether the shell commands of an agent are confined. */
   sandboxed(agent: Agent): boolean;
   /** Whether the agent takes no work now: its runs stop at the next step. */

@@ -11,6 +11,7 @@ import {
   addUsage,
 } from '../../core/model.ts';
 import type { BlobRef } from '../../core/blob.ts';
+import type { KeptRecord } from '../../core/policy.ts';
 
 /** The blob of `tool.returned`. */
 export interface ToolRecord {
@@ -22,6 +23,8 @@ export interface ToolRecord {
   changes: Change[];
   /** Blob oid by path, null where there is no file. */
   seen: Record<string, string | null>;
+  /** What the service keeps, of which it tells. */
+  records?: readonly KeptRecord[];
 }
 
 /** The blob of `model.called`: every part of the request by hash, so that a long conversation is stored once. */
@@ -121,6 +124,8 @@ export interface RunState {
   /** What earlier turns have looked at counts no more. */
   looksAnew: boolean;
   labels: Label[];
+  /** What services keep, as its tools have told of it. */
+  records: readonly KeptRecord[];
   /** Failed model calls since the last answer. */
   failures: { choice: string; kind: ModelErrorKind }[];
   model: string | null;
@@ -176,6 +181,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     justRead: new Set(),
     looksAnew: false,
     labels: [...event.labels],
+    records: [],
     failures: [],
     model: null,
     usage: NO_USAGE,
@@ -225,6 +231,7 @@ function newCalls(state: RunState, answer: ModelMessage): CallState[] {
 
 /** What `tool.returned` adds to the run's view. */
 function addResult(state: RunState, call: CallState | undefined, record: ToolRecord): void {
+  if (record.records !== undefined) state.records = [...state.records, ...record.records].slice(-5000);
   for (const change of record.changes) {
     const before = state.changes.get(change.path);
     state.changes.set(change.path, before ? { ...change, was: before.was } : change);

@@ -4,7 +4,7 @@ import type { Effect } from '../event.ts';
 import type { Change, FileEntry, Files } from '../files.ts';
 import type { Json } from '../text/json.ts';
 import type { Label } from '../labels.ts';
-import type { CallFacts } from '../policy.ts';
+import type { CallFacts, KeptRecord } from '../policy.ts';
 import type { TaskCall } from '../task.ts';
 import type { ScheduleBook } from '../schedule.ts';
 import type { Egress, EgressGrant } from './egress.ts';
@@ -74,6 +74,8 @@ export interface ToolResult {
   changes: Change[];
   /** Blobs by path (null: no file) this call has shown to the model (see `ToolContext.seen`). */
   seen?: Record<string, string | null>;
+  /** What the service keeps, of which the result tells. */
+  records?: readonly KeptRecord[];
 }
 
 /** What could be found out about a call that had started when the process died. */
@@ -118,6 +120,12 @@ interface Described<Input> extends ToolName {
   readsTree?: boolean;
   /** Arguments that settle where something goes and what it does there, such as a recipient or an amount. */
   critical?: readonly string[];
+  /** Those of them that hold an id which a service has given: such a number in the owner's words may mean anything. */
+  ids?: readonly string[];
+  /** Arguments that whoever is written to reads: a link in them leads somewhere, so it is critical too. */
+  texts?: readonly string[];
+  /** The service whose records it reads or changes. */
+  service?: string;
   /** JSON Schema of the arguments. */
   schema: Json;
   parse(args: unknown): Parsed<Input>;
