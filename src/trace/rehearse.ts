@@ -143,9 +143,9 @@ function under(
 }
 
 /** Where to begin: events are in the order of their numbers, and a clock may jump. */
-async function seqBefore({ read }: Pick<EventLog, 'read'>, since: number): Promise<number> {
+async function seqBefore(store: Pick<EventLog, 'read'>, since: number): Promise<number> {
   let first = Infinity;
-  for await (const { seq, at } of read({ types: ['decision.made'], reverse: true })) {
+  for await (const { seq, at } of store.read({ types: ['decision.made'], reverse: true })) {
     if (at < since) break;
     first = seq;
   }
