@@ -19,11 +19,11 @@ import {
   policyFacts,
   type ToolCall,
   pinnedNames,
-  skillLabels,
   unseenBy,
   viewOf,
 } from './ready.ts';
 import { holdWork } from '../finish/hold.ts';
+import { labelling } from './labels.ts';
 import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, messageOf, type RunLog, type ShownCall, zoneOf } from '../run/log.ts';
@@ -167,7 +167,8 @@ function toolContext(
     seen: (path) => seenAs(turn, path),
     mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
     mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
-    labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),
+    ...labelling(deps),
+    mark: deps.mark(call.key),
     chat: async () => {
       const message = await messageOf(deps.store, log.claim.task);
       if (message === null || !deps.pushes(message.data.channel)) return null;

@@ -9,9 +9,8 @@ import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog, ShownCall } from '../run/log.ts';
 import type { CallState, RunState } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
-import type { Label } from '../../core/labels.ts';
 import { ownerAddresses } from '../../core/recipient.ts';
-import { SKILLS, type Skill } from '../../core/skill.ts';
+import type { Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
@@ -227,15 +226,6 @@ async function pinsOver(turn: AgentTurn, base: string): Promise<Change[]> {
   const skills = skillsFor(turn);
   const { scripts } = deps.governance();
   return skills.length === 0 && scripts.files.length === 0 ? [] : deps.reader.pinned(base, skills, scripts);
-}
-
-/** Text of skills came from outside, unless it is exactly what a person has approved, or came with the package. */
-export function skillLabels(deps: AgentDeps, path: string, oid: string): Label[] {
-  if (!path.startsWith(`${SKILLS}/`)) return [];
-  const approved = deps
-    .governance()
-    .skills.some(({ files }) => files.some((file) => file.path === path && file.oid === oid));
-  return approved ? [] : ['untrusted'];
 }
 
 /**

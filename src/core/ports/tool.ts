@@ -42,8 +42,17 @@ export interface ToolContext {
   chat?(): Promise<string | null>;
   /** IANA name of the zone by whose clock the person lives who asked; absent where the network's counts. */
   zone?(): Promise<string>;
-  /** Where a file's text comes from: `untrusted` for what belongs to a skill and is not as a person approved it. */
+  /** Where a file's text comes from: who wrote it had read such data, or its path is private. */
   labelsOf(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
+  /** The same for its name. */
+  nameLabels(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
+  /**
+   * What a command line can read: the paths and globs it names, '' for the whole workspace; null: whatever it sees. `past`: labels
+   * of what it could find in Git although no file has it now.
+   */
+  readBy(command: string): { paths: string[] | null; past: readonly Label[] };
+  /** What closes text from outside in this call: its author cannot guess it, and a resumed call has the same. */
+  mark: string;
   signal: AbortSignal;
   boundary: Boundary;
   /** Called with pieces of output while the tool works; they go to listeners, never to the journal. */
