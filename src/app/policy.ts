@@ -6,6 +6,7 @@ import { BUILTIN, isConfined, knownOf, openSandbox, openTools } from './builtin.
 import { openGovernance } from './governance.ts';
 import { machineOf, packageFolder } from './package.ts';
 import { placesIn } from '../config/places.ts';
+import { environmentPlaces } from '../config/secret-places.ts';
 import { openScheduleBook } from '../config/schedule-book.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
 import { type Governance, SETTINGS_FILE } from '../core/agent.ts';
@@ -18,6 +19,7 @@ import { foldedPath } from '../core/text/paths.ts';
 import { machineZone, systemClock as clock } from '../platform/system.ts';
 import { readBundled } from '../skills/judge.ts';
 import { type LineOf, openPolicyDesk } from '../views/policy.ts';
+import { weaknesses } from '../views/weaknesses.ts';
 import { standingFiles } from '../workspace/edits/watch.ts';
 import { obeyedOutside } from '../workspace/governance/outside.ts';
 import { placeOf } from '../workspace/governance/protected.ts';
@@ -34,21 +36,28 @@ function gate(path: string): string | null {
   return obeyedOutside(foldedPath(path));
 }
 
-/** Finds lines in the files that govern: those of a commit, and over them what was saved since. */
-async function linesOf(
+/** The files that govern: those of a commit, and over them what was saved since. */
+async function filesOf(
   workspace: Pick<OpenWorkspace, 'git'>,
   { commit, agents }: Governance,
   saved: readonly SavedFile[],
-): Promise<LineOf> {
+): Promise<ReadonlyMap<string, Uint8Array>> {
   const files = [SETTINGS_FILE, ...[...agents.keys()].map((name) => `agents/${name}/AGENT.md`)];
-  const read = async (path: string): Promise<[string, ReturnType<typeof placesIn>]> => {
+  const read = async (path: string): Promise<[string, Uint8Array]> => {
     const standing = saved.find((file) => file.path === path)?.bytes;
     const object = standing ? null : await workspace.git.object(`${commit}:${path}`);
-    return [path, placesIn(standing ?? object?.bytes ?? Buffer.of(), path)];
+    return [path, standing ?? object?.bytes ?? Buffer.of()];
   };
-  const places = new Map(await Promise.all(files.map(read)));
+  return new Map(await Promise.all(files.map(read)));
+}
+
+/** Finds lines in them. */
+function linesIn(files: ReadonlyMap<string, Uint8Array>): LineOf {
+  const places = new Map([...files].map(([path, bytes]) => [path, placesIn(bytes, path)]));
   return (file, path) => places.get(file)?.(path) ?? null;
 }
+
+const linesOf = async (...of: Parameters<typeof filesOf>): Promise<LineOf> => linesIn(await filesOf(...of));
 
 /** What the policy of a running network would say. */
 export function openLivePolicy(
@@ -121,7 +130,19 @@ export async function openPolicy({ workspace: dir, env }: { workspace: string; e
       clock,
       zone,
     });
-    return { ...desk, close: () => parts.disposeAsync() };
+    const findWeaknesses = async () => {
+      const files = await filesOf(workspace, governance, saved);
+      return weaknesses({
+        ...governance,
+        tools: [...tools.values()],
+        confines: (choice) => isConfined(BUILTIN, { confined: true }, choice),
+        line: linesIn(files),
+        environment: [...files].flatMap(([file, bytes]) =>
+          environmentPlaces(file, Buffer.from(bytes).toString('utf8')).map((place) => ({ file, ...place })),
+        ),
+      });
+    };
+    return { ...desk, weaknesses: findWeaknesses, close: () => parts.disposeAsync() };
   } catch (error) {
     await parts.disposeAsync();
     throw error;
