@@ -23,8 +23,8 @@ export async function security(io: Io, options: Options, flags: { json?: boolean
   return found.length === 0 ? 0 : 1;
 }
 
-async function ofFiles(io: Io, { workspace }: Options): Promise<Weakness[]> {
-  const port = await (await io.loadApp()).openPolicy({ workspace, env: io.env });
+async function ofFiles(io: Io, { home, workspace }: Options): Promise<Weakness[]> {
+  const port = await (await io.loadApp()).openPolicy({ home, workspace, env: io.env });
   try {
     return await port.weaknesses();
   } finally {
