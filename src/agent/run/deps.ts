@@ -10,6 +10,7 @@ import type { GovernanceReader } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Place } from '../../core/recipient.ts';
 import type { Net } from '../../core/ports/net.ts';
+import type { Spend } from '../../core/ports/spend.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
 import type { Delta } from '../../core/api/runtime.ts';
@@ -58,6 +59,8 @@ export interface AgentDeps {
   emit(delta: Delta): void;
   /** Ends a task and all it has led to. False if it had ended already. */
   cancelTask(task: string, by: string): Promise<boolean>;
+  /** What it may cost. */
+  spend: Spend;
   conversations: ConversationCache;
   landingOrder: LandingOrder;
   hindrances: Hindrances;

@@ -8,7 +8,7 @@ import type { Claim, Task } from '../../core/task.ts';
 import { placeOf, zoneOfPlace } from '../../core/recipient.ts';
 import { scheduleId } from '../../core/schedule.ts';
 import type { Governance } from '../../core/agent.ts';
-import { contentOf, evolve, type RunState, startState } from './state.ts';
+import { evolve, type RunState, startState } from './state.ts';
 import { readJson } from '../../core/records/json-blob.ts';
 import { matterRaised } from '../../core/records/matter.ts';
 
@@ -147,6 +147,27 @@ export class RunLog {
   }
 }
 
+/** The blob an event's meaning depends on, if it does. */
+function contentOf(event: Event): BlobRef | null {
+  switch (event.type) {
+    case 'model.called':
+      return event.data.request;
+    case 'model.answered':
+      return event.data.answer;
+    case 'tool.returned':
+      return event.data.result;
+    case 'approval.answered':
+      return event.data.reason;
+    case 'question.answered':
+      return event.data.answer;
+    case 'landing.conflicted':
+    case 'files.placed':
+      return event.data.detail;
+    default:
+      return null;
+  }
+}
+
 /** Reads the blob an event's meaning depends on. Null if its key has been erased. */
 export async function loadContent(store: Pick<Blobs, 'getBlob'>, event: Event): Promise<unknown> {
   const ref = contentOf(event);
@@ -199,6 +220,23 @@ export async function liveKeys(store: Store): Promise<Set<string>> {
     for (const key of keys.values()) live.add(key);
   }
   return live;
+}
+
+/** Whether one of the tasks can only end after `goal` has. */
+export async function waitsFor(
+  { store }: { store: Pick<Store, 'awaited'> },
+  tasks: readonly string[],
+  goal: string,
+): Promise<boolean> {
+  const open = [...tasks];
+  const seen = new Set<string>();
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (next === goal) return true;
+    if (seen.has(next)) continue;
+    seen.add(next);
+    open.push(...(await store.awaited(next)));
+  }
+  return false;
 }
 
 /** The blob of `approval.asked`: the exact call a person answers for. */

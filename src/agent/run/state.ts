@@ -75,6 +75,9 @@ export interface CallState {
   result: { text: string; isError: boolean } | null;
 }
 
+/** `by`: who has answered, and `raised` whether to raise it. */
+export type MetLimit = EventOf<'budget.met'>['data'] & { raised: boolean | null; by: string };
+
 type LandingPhase = 'none' | 'asked' | 'approved' | 'refused' | 'started' | 'done';
 
 /** All that a run knows, folded from its events: a crash loses none of it. */
@@ -136,6 +139,8 @@ export interface RunState {
   lastAsked: number;
   /** The estimate for the call that is under way. */
   asked: number;
+  /** The limit of a budget it has come to, until the owner has answered or it goes on otherwise. */
+  limit: MetLimit | null;
   landing: LandingPhase;
   landingApproval: string | null;
   commit: string | null;
@@ -185,6 +190,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     lastInput: 0,
     lastAsked: 0,
     asked: 0,
+    limit: null,
     landing: 'none',
     landingApproval: null,
     commit: null,
@@ -244,6 +250,10 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
 
 function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, content: unknown): void {
   const approved = data.verdict === 'approve';
+  if (state.limit !== null && data.approval === state.limit.approval) {
+    state.limit = { ...state.limit, raised: approved, by: data.by };
+    return;
+  }
   if (approved) state.approvedBy.add(data.by);
   if (data.approval === state.landingApproval) {
     state.landing = approved ? 'approved' : 'refused';
@@ -368,6 +378,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       return;
     }
     case 'model.failed':
+      state.costUsd += event.data.cost?.usd ?? 0;
       state.failures.push({ choice: `${event.data.provider}/${event.data.model}`, kind: event.data.error });
       return;
     default:
@@ -422,6 +433,14 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
     case 'run.resumed':
       state.parked = false;
       state.config = event.data.config;
+      // Whoever was waited for has an answer by now.
+      if (state.limit?.approval === null) state.limit = null;
+      return;
+    case 'budget.met':
+      state.limit = { ...event.data, raised: null, by: '' };
+      return;
+    case 'budget.answered':
+      state.limit = null;
       return;
     case 'run.parked':
       state.parked = true;
@@ -444,27 +463,6 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       return evolveModel(state, event, content);
     default:
       return evolveCall(state, event, content);
-  }
-}
-
-/** The blob an event's meaning depends on, if it does. */
-export function contentOf(event: Event): BlobRef | null {
-  switch (event.type) {
-    case 'model.called':
-      return event.data.request;
-    case 'model.answered':
-      return event.data.answer;
-    case 'tool.returned':
-      return event.data.result;
-    case 'approval.answered':
-      return event.data.reason;
-    case 'question.answered':
-      return event.data.answer;
-    case 'landing.conflicted':
-    case 'files.placed':
-      return event.data.detail;
-    default:
-      return null;
   }
 }
 

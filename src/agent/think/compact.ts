@@ -12,6 +12,7 @@ import {
   type ModelError,
 } from '../../core/model.ts';
 import { withoutUntrusted } from '../../core/text/untrusted.ts';
+import { begin, payFor, settle } from './money.ts';
 import { collectAnswer, estimateTokens, fitted, prepare, type Prepared } from './model-call.ts';
 import { note, type Conversation } from '../run/conversation.ts';
 import type { Manifest, RunState } from '../run/state.ts';
@@ -144,36 +145,47 @@ async function summarise(
 
 /** What the model says; '' where it cannot be had. A moment's trouble is waited for, since the summary is for good. */
 async function askSummary(
-  { deps, log, worked }: Turn,
+  turn: Turn,
   choice: ModelChoice,
   request: ModelRequest,
   signal: AbortSignal,
 ): Promise<string> {
+  const { deps, log, worked } = turn;
   const messages = request.messages.map((message) => log.put(message));
   const [system, tools] = [log.putCommon(request.system).hash, log.putCommon(request.tools).hash];
   const manifest: Manifest = { model: choice.model, system, tools, messages, turnFrom: messages.length };
   const { provider, model } = choice;
   const common = { step: log.state.step + 1, purpose: 'compact' as const, provider, model };
   for (let tries = 1; ; tries++) {
-    log.emit({ type: 'model.called', data: { ...common, request: log.put(manifest) } });
-    await log.flush(false);
+    const tokens = estimateTokens(request.messages);
+    const paid = await payFor(turn, choice, { request, manifest, tokens }, signal, null);
+    // Without a summary the conversation is shortened without a model.
+    if (paid !== null && 'account' in paid) return '';
+    const reserved = paid === null ? {} : { reserved: paid.hold.cost };
+    log.emit({ type: 'model.called', data: { ...common, request: log.put(manifest), ...reserved } });
+    await begin(turn, paid);
     const before = worked();
-    const { message, error, finish, usage } = await collectAnswer(
+    const most = paid === null ? {} : { maxOutputTokens: paid.output };
+    const by = { agent: log.state.agent, run: log.state.run };
+    const outcome = await collectAnswer(
       choice,
-      { ...(await fitted(deps, request, choice)), model, by: { agent: log.state.agent, run: log.state.run } },
+      { ...(await fitted(deps, request, choice)), model, by, ...most },
       signal,
       () => {},
     );
     // What is being stopped is no failed summary: the conversation stays as it is.
     signal.throwIfAborted();
     const ms = worked() - before;
+    const { message, error, finish, usage } = outcome;
+    const cost = paid === null ? null : settle(turn, paid, choice, outcome);
     if (error === null) {
-      const cost = priced(choice, usage);
-      log.emit({ type: 'model.answered', data: { ...common, answer: log.put(message), finish, usage, ...cost, ms } });
+      const price = priced(choice, usage);
+      log.emit({ type: 'model.answered', data: { ...common, answer: log.put(message), finish, usage, ...price, ms } });
       return textOf([{ ...message, parts: message.parts.filter((part) => part.type === 'text') }]);
     }
     const detail = log.put(error);
-    log.emit({ type: 'model.failed', data: { ...common, error: error.kind, detail, partial: null, ms } });
+    const spent = cost === null || cost.tokens === 0 ? {} : { cost };
+    log.emit({ type: 'model.failed', data: { ...common, error: error.kind, detail, partial: null, ms, ...spent } });
     const next = deps.nextTry(error, tries, [choice], 0, deps.random);
     if (next === null) return '';
     await log.flush(false);

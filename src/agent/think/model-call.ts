@@ -136,10 +136,10 @@ function turnMessages(log: RunLog, state: RunState, time: readonly BlobRef[]): B
 }
 
 /** What an image costs at most providers, at its largest. */
-const IMAGE_TOKENS = 1_600;
+export const IMAGE_TOKENS = 1_600;
 
 type Image = Extract<Part, { type: 'image' }>;
-const imagesIn = (messages: readonly ModelMessage[]): Image[] =>
+export const imagesIn = (messages: readonly ModelMessage[]): Image[] =>
   messages.flatMap(({ parts }) => parts.filter((part) => part.type === 'image'));
 
 /** The request as this model can take it: with the bytes of its images, or with words in their place. */

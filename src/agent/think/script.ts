@@ -86,7 +86,7 @@ export function saying(...events: readonly ModelEvent[]): ModelChoice {
       yield* events;
     },
   };
-  return { provider: PROVIDER, model: MODEL, port, window: Infinity, images: false, cost: () => 0 };
+  return { provider: PROVIDER, model: MODEL, port, window: Infinity, images: false, ours: true, cost: () => 0 };
 }
 
 /** The command line of a task that runs a script. */
