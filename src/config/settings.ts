@@ -20,6 +20,7 @@ import { networkBudgetOf } from './budget-schema.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
+import { routingOf, routingProblems } from './routing-schema.ts';
 import { quietOf, zoneProblems } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
@@ -214,6 +215,8 @@ export function parseSettings(
       const said = `names the provider "${name}", which is not among models.providers (${listed(named)}).${didYouMean(name, named)}`;
       problems.push(problem(file, source.lineOf(path), path.join('.'), said));
     }
+  const routing = value.models?.routing;
+  if (routing) problems.push(...routingProblems(routing, ['models', 'routing'], named, { source, file }));
   const rules = value.policy?.rules ?? [];
   for (const found of checkRules(rules, source, file, ['policy', 'rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
@@ -239,12 +242,14 @@ export function parseSettings(
       ...(quiet === null ? {} : { quiet: quiet.quiet }),
       providers,
       tiers: tiersOf(tiers),
+      ...(routing === undefined ? {} : { routing: routingOf(routing) }),
       rules: rules.map(toRule),
       channels,
       bindings: (value.bindings ?? []).map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })),
       checks: [...new Set(value.checks)],
       compaction: compactionOf(value.compaction),
       ...(value.network === undefined ? {} : { network: reachesOf(value.network) }),
+      ...(value.private === undefined ? {} : { privatePaths: value.private }),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
       ...(value.zones === undefined ? {} : { zones: value.zones }),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),

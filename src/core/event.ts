@@ -2,7 +2,8 @@ import type { Sent } from './net/sent.ts';
 import type { BlobRef } from './blob.ts';
 import type { Cost, ModelPrice } from './budget.ts';
 import type { Label } from './labels.ts';
-import type { FinishReason, ModelErrorKind, Usage } from './model.ts';
+import type { FinishReason, ModelErrorKind, Purpose, Usage } from './model.ts';
+import type { Route } from './routing.ts';
 import type { Timing } from './schedule.ts';
 import type { Task, TaskStatus } from './task.ts';
 import type { SkippedWhy } from './trigger.ts';
@@ -207,10 +208,12 @@ export type Body =
       type: 'model.called';
       data: {
         step: number;
-        purpose: 'turn' | 'compact';
+        purpose: Purpose;
         provider: string;
         model: string;
         request: BlobRef;
+        /** Why it is asked, where that is not simply the agent's own model. */
+        route?: Route;
         /** The most it can cost, where a budget counts it: what is spent if its fate stays unknown. */
         reserved?: Cost;
       };
@@ -219,7 +222,7 @@ export type Body =
       type: 'model.answered';
       data: {
         step: number;
-        purpose: 'turn' | 'compact';
+        purpose: Purpose;
         provider: string;
         model: string;
         answer: BlobRef;
@@ -237,7 +240,7 @@ export type Body =
       type: 'model.failed';
       data: {
         step: number;
-        purpose: 'turn' | 'compact';
+        purpose: Purpose;
         provider: string;
         model: string;
         error: ModelErrorKind;
@@ -338,6 +341,11 @@ export type Body =
         reconciled: boolean;
       };
     }
+  /**
+   * Content of files and the labels it has (`LabelledFiles`): of a run's, before they land; nothing is said of files without any. A
+   * person lifts them with an empty list.
+   */
+  | { type: 'files.labelled'; data: { files: number; detail: BlobRef } }
   | { type: 'landing.started'; data: { base: string; paths: number; message: BlobRef } }
   | { type: 'landing.finished'; data: { commit: string | null; paths: number } }
   /** The run goes on from `onto` with the overlay in `detail`: a conflict, or a change a person refused. */

@@ -131,8 +131,8 @@ export class Spending implements Spend {
     return full === undefined ? null : this.#reached(full, 0);
   }
 
-  asked = (account: Account): { task: string; approval: string } | null => this.#ledger.asked(account);
-  ask = (account: Account, by: { task: string; approval: string }): void => this.#ledger.ask(accountId(account), by);
+  asking = (account: Account): { task: string; approval: string } | null => this.#ledger.asked(account);
+  asks = (account: Account, by: { task: string; approval: string }): void => this.#ledger.ask(accountId(account), by);
   refused = (account: Account): boolean => this.#ledger.refused(account);
 
   answered(id: string, raised: number): void {
@@ -142,10 +142,12 @@ export class Spending implements Spend {
     this.#wake();
   }
 
+  ask = (about: string, text: string): Promise<void> => this.#raise(about, text);
+
   tell({ account, spent, needed }: Reached, then: string): Promise<void> {
     const least = needed > 0 ? ` The next call could cost up to ${amountText(account.meter, needed)}.` : '';
     const text = `The budget of ${accountText(this.#raised(account))} is used up: ${amountText(account.meter, spent)} are spent.${least} ${then}`;
-    return this.#raise(account, '', text);
+    return this.#raise(accountId(account), text);
   }
 
   until({ window }: Account): number | null {
@@ -205,13 +207,13 @@ export class Spending implements Spend {
       if (limit <= 0 || spent < limit * NOTICE_AT || (amounts[account.meter] ?? 0) === 0) continue;
       const share = Math.floor((spent / limit) * 100);
       const text = `${share} % of the budget of ${accountText(this.#raised(account))} is spent: ${amountText(account.meter, spent)}.`;
-      void this.#raise(account, '-80', text);
+      void this.#raise(`${accountId(account)}-80`, text);
     }
   }
 
   /** One matter for each limit and window, however many runs meet it and however often the process starts. */
-  async #raise(account: Account, suffix: string, text: string): Promise<void> {
-    const about = `${accountId(account)}${suffix}`.replaceAll(/[^A-Za-z0-9.]+/g, '-');
+  async #raise(what: string, text: string): Promise<void> {
+    const about = what.replaceAll(/[^A-Za-z0-9.]+/g, '-');
     if (this.#told.has(about)) return;
     this.#told.add(about);
     const { store, log } = this.#deps;

@@ -7,6 +7,7 @@ import {
   isForEngine,
   pinnedNames,
   judge,
+  decided,
   mayStillAsk,
   tooOften,
   readCall,
@@ -27,7 +28,7 @@ import { askedKey } from '../../core/records/matter.ts';
  */
 export async function doCalls(turn: AgentTurn): Promise<boolean> {
   const { deps, log, stops } = turn;
-  for (const call of log.state.calls) if (call.phase === 'new') decideCall(turn, call);
+  for (const call of log.state.calls) if (call.phase === 'new') await decideCall(turn, call);
   for (;;) {
     stops.cancel.throwIfAborted();
     const open = log.state.calls.filter((call) => call.phase !== 'returned');
@@ -80,7 +81,7 @@ async function runNext(turn: AgentTurn, open: readonly CallState[]): Promise<boo
     }
     if (isForEngine(ready)) {
       if (group.length > 0) break;
-      return stillAllowed(turn, ready) ? engineCall(turn, ready) : false;
+      return (await stillAllowed(turn, ready)) ? engineCall(turn, ready) : false;
     }
     if (group.length > 0 && ready.tool.effect !== 'read') break;
     group.push(ready);
@@ -112,7 +113,7 @@ async function engineCall(turn: AgentTurn, ready: EngineToolCall): Promise<boole
   }
 }
 
-function decideCall(turn: AgentTurn, call: CallState): void {
+async function decideCall(turn: AgentTurn, call: CallState): Promise<void> {
   const { deps, log, agent } = turn;
   const { id, tool } = call;
   const ready = readCall(deps, call);
@@ -129,10 +130,10 @@ function decideCall(turn: AgentTurn, call: CallState): void {
     log.emit({ type: 'decision.made', data });
     return;
   }
-  const judged = judge(turn, ready);
-  const question = judged.verdict === 'allow' && what?.kind === 'question';
-  const decision = question && !mayStillAsk(turn, call) ? tooOften() : judged;
-  log.emit({ type: 'decision.made', data: { call: id, tool, ...decision } });
+  const judged = await judge(turn, ready);
+  const question = judged.decision.verdict === 'allow' && what?.kind === 'question';
+  const decision = question && !mayStillAsk(turn, call) ? tooOften() : judged.decision;
+  decided(turn, ready, decision, judged.record);
   if (decision.verdict !== 'allow' || what === null) return;
   if (what.kind === 'question' && what.early) askQuestion(turn, call, what, false);
 }

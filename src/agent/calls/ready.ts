@@ -1,47 +1,109 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
-import type { CallFacts, Decision, PolicyFacts } from '../../core/policy.ts';
-import { decide } from '../../policy/decide.ts';
+import type { BlobRef } from '../../core/blob.ts';
+import type { CallFacts, Decision, DecisionRecord, PolicyCall, PolicyFacts } from '../../core/policy.ts';
+import { decide, leaves } from '../../policy/decide.ts';
+import { rightsOf, widens } from '../../policy/rights.ts';
+import { criticalValues, vouch } from '../../policy/vouch.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog, ShownCall } from '../run/log.ts';
 import type { CallState, RunState } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
-import type { Label } from '../../core/labels.ts';
-import { commonReach } from '../../core/net/reach.ts';
 import { addressOf, ownerAddresses, placeOf } from '../../core/recipient.ts';
-import { SKILLS, type Skill } from '../../core/skill.ts';
+import type { Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
+import { vouchersOf } from './vouching.ts';
 
-export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
-  const { agents, settings } = deps.governance();
-  // A task has at most the rights of those who gave it: what narrows them narrows it.
-  const senders = (log.claim.task.origin?.senders ?? []).flatMap((name) => agents.get(name) ?? []);
+/** What every decision of the run rests on, whatever the call. */
+export const policyFacts = (turn: AgentTurn): PolicyFacts => ({
+  ...rightsOf(turn.deps.governance(), turn.agent, sendersOf(turn)),
+  ...runFacts(turn),
+});
+
+const sendersOf = ({ log }: AgentTurn): string[] => log.claim.task.origin?.senders ?? [];
+
+function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
+  const governance = deps.governance();
+  const { task } = log.claim;
   return {
-    rules: settings.rules,
-    agentRules: [agent, ...senders].flatMap(({ rules }) => rules),
-    tools: agent.tools,
-    network: [settings.network ?? null, agent.network, ...senders.map(({ network }) => network)].reduce(commonReach),
-    leave: agent.network !== null,
-    ...(settings.network === undefined ? {} : { settingsNetwork: settings.network }),
     sandboxed: deps.sandboxed(agent),
     labels: log.state.labels,
-    owners: ownerAddresses(settings.channels),
+    owners: ownerAddresses(governance.settings.channels),
+    sender: task.from,
+    queue: task.queue,
+    at: deps.clock.now(),
+    zone: deps.zone(),
+    costUsd: log.state.costUsd,
   };
+}
+
+/** The call as the policy looks at it. */
+export function policyCall(turn: AgentTurn, { tool, input, facts }: ReadyCall): PolicyCall {
+  const { channels } = turn.deps.governance().settings;
+  const place = facts.to === undefined ? null : placeOf(facts.to, channels);
+  const to = place === null ? {} : { to: addressOf(place) };
+  return { tool: tool.name, effect: tool.effect, ...facts, ...to, ...goesTo(turn, tool, input) };
+}
+
+/** Work that goes to an agent that may do more than this one leaves as anything else does. */
+function goesTo({ deps, agent }: AgentTurn, tool: AnyTool, input: unknown): Pick<PolicyCall, 'leaves'> {
+  if (tool.kind !== 'engine') return {};
+  const what = tool.asks(input, agent.name);
+  const to =
+    what.kind === 'hand-over'
+      ? what.to
+      : what.kind === 'task' && what.task.action === 'create'
+        ? what.task.agent
+        : null;
+  const other = to === null ? undefined : deps.governance().agents.get(to);
+  return other !== undefined && widens(agent, other) ? { leaves: true } : {};
+}
+
+/** The facts of one call. Who vouches for its values is looked for only where that can matter: it costs a look at the store. */
+export async function callFacts(
+  turn: AgentTurn,
+  ready: ReadyCall,
+  call = policyCall(turn, ready),
+): Promise<PolicyFacts> {
+  const facts = policyFacts(turn);
+  const values = criticalValues(ready.tool, ready.input);
+  if (facts.labels.length === 0 || !leaves(call, facts))
+    return { ...facts, critical: values.map(({ name, value }) => ({ name, value, vouched: null })) };
+  return { ...facts, critical: vouch(values, await vouchersOf(turn), ready.tool.service) };
 }
 
 /** How often the calls of one answer may ask a person: among more, nobody finds the one that matters. */
 const MAX_ASKED = 10;
 
+/** A decision, and what it was made from. */
+export interface Judged {
+  decision: Decision;
+  record: DecisionRecord;
+}
+
 /** May the call be made? As `decide` says, but that an answer asks a person only so often. */
-export function judge(turn: AgentTurn, { call, tool, facts }: ReadyCall): Decision {
-  const { channels } = turn.deps.governance().settings;
-  const place = facts.to === undefined ? null : placeOf(facts.to, channels);
-  const to = place === null ? {} : { to: addressOf(place) };
-  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts, ...to }, policyFacts(turn));
-  if (decision.verdict === 'ask' && call.approval === null && asked(turn.log.state, call) >= MAX_ASKED)
-    return tooOften();
-  return decision;
+export async function judge(turn: AgentTurn, ready: ReadyCall): Promise<Judged> {
+  const { deps, log, agent } = turn;
+  const call = policyCall(turn, ready);
+  const facts = await callFacts(turn, ready, call);
+  const decision = decide(call, facts);
+  const often = decision.verdict === 'ask' && ready.call.approval === null && asked(log.state, ready.call) >= MAX_ASKED;
+  const kept = { ...runFacts(turn), critical: facts.critical ?? [] };
+  const record = {
+    agent: agent.name,
+    senders: sendersOf(turn),
+    config: deps.governance().commit,
+    call,
+    facts: kept,
+  };
+  return { decision: often ? tooOften() : decision, record };
+}
+
+/** Puts a decision on record with what it was made from. */
+export function decided({ log }: AgentTurn, { call }: ReadyCall, decision: Decision, record: DecisionRecord): void {
+  const facts: BlobRef = log.put(record);
+  log.emit({ type: 'decision.made', data: { call: call.id, tool: call.tool, ...decision, facts } });
 }
 
 /** The same for a question, which no rule has to allow. Other questions of the same answer that are still to come count too. */
@@ -71,7 +133,7 @@ interface Ready<Kind extends AnyTool> {
 export type ToolCall = Ready<Tool>;
 export type EngineToolCall = Ready<EngineTool>;
 /** A call made ready: its tool and its arguments in the tool's own form. */
-type ReadyCall = ToolCall | EngineToolCall;
+export type ReadyCall = ToolCall | EngineToolCall;
 
 /** Whether the engine answers the call; if not, its tool runs. */
 export const isForEngine = (ready: ReadyCall): ready is EngineToolCall => ready.tool.kind === 'engine';
@@ -181,15 +243,6 @@ async function pinsOver(turn: AgentTurn, base: string): Promise<Change[]> {
   const skills = skillsFor(turn);
   const { scripts } = deps.governance();
   return skills.length === 0 && scripts.files.length === 0 ? [] : deps.reader.pinned(base, skills, scripts);
-}
-
-/** Text of skills came from outside, unless it is exactly what a person has approved, or came with the package. */
-export function skillLabels(deps: AgentDeps, path: string, oid: string): Label[] {
-  if (!path.startsWith(`${SKILLS}/`)) return [];
-  const approved = deps
-    .governance()
-    .skills.some(({ files }) => files.some((file) => file.path === path && file.oid === oid));
-  return approved ? [] : ['untrusted'];
 }
 
 /**

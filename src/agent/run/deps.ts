@@ -8,6 +8,7 @@ import type { Ids } from '../../core/ids.ts';
 import type { ModelChoice, ModelError } from '../../core/model.ts';
 import type { GovernanceReader } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
+import type { FileLabels } from '../../core/records/file-labels.ts';
 import type { Place } from '../../core/recipient.ts';
 import type { Net } from '../../core/ports/net.ts';
 import type { Spend } from '../../core/ports/spend.ts';
@@ -46,6 +47,8 @@ export interface AgentDeps {
   /** By name, in the order models see them. */
   tools(): ReadonlyMap<string, AnyTool>;
   net: Net;
+  /** By what a person has endorsed a critical value of a call, standing or for this task; null: by nothing. */
+  endorsed?(turn: AgentTurn, name: string, value: string): string | null;
   /** Whether the shell commands of an agent are confined. */
   sandboxed(agent: Agent): boolean;
   /** Whether the agent takes no work now: its runs stop at the next step. */
@@ -62,6 +65,10 @@ export interface AgentDeps {
   /** What it may cost. */
   spend: Spend;
   conversations: ConversationCache;
+  /** What no author of text can guess, the same for the same name in this home. */
+  mark(name: string): string;
+  /** Where the content of files came from. */
+  fileLabels: FileLabels;
   landingOrder: LandingOrder;
   hindrances: Hindrances;
   clock: Clock;

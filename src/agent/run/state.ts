@@ -11,42 +11,8 @@ import {
   addUsage,
 } from '../../core/model.ts';
 import type { BlobRef } from '../../core/blob.ts';
-
-/** The blob of `tool.returned`. */
-export interface ToolRecord {
-  ok: boolean;
-  /** What the model reads. */
-  text: string;
-  /** The whole text, where `text` is only its head and tail. */
-  full: string | null;
-  changes: Change[];
-  /** Blob oid by path, null where there is no file. */
-  seen: Record<string, string | null>;
-}
-
-/** The blob of `model.called`: every part of the request by hash, so that a long conversation is stored once. */
-export interface Manifest {
-  model: string;
-  system: string;
-  tools: string;
-  messages: BlobRef[];
-  /** Where in `messages` this run's own ones begin. */
-  turnFrom: number;
-  /** Our estimate of its input tokens. Manifests of older versions have none. */
-  tokens?: number;
-  /** When it was, where the messages tell the time anew. */
-  told?: number;
-}
-
-/** The blob of `files.placed`. */
-export interface Placed {
-  changes: Change[];
-}
-
-/** The blob of `landing.conflicted`. */
-export interface Rebase {
-  changes: Change[];
-}
+import type { Manifest, Placed, Rebase, ToolRecord } from './blobs.ts';
+import type { KeptRecord } from '../../core/policy.ts';
 
 /** `asking`: a person will be asked once everything before it is done. */
 type CallPhase = 'new' | 'asking' | 'allowed' | 'waiting' | 'refused' | 'started' | 'returned';
@@ -110,6 +76,8 @@ export interface RunState {
   /** The first part of an answer that goes on; '' for one that is whole by itself. */
   begun: string;
   changes: Map<string, Change>;
+  /** Labels that the run had when it changed a path; nothing where it had none. */
+  marks: Map<string, readonly Label[]>;
   /** Paths it has landed before its end, when it handed work over. */
   landed: Set<string>;
   /** Tasks it has made or joined. */
@@ -124,6 +92,8 @@ export interface RunState {
   /** What earlier turns have looked at counts no more. */
   looksAnew: boolean;
   labels: Label[];
+  /** What services keep, as its tools have told of it. */
+  records: readonly KeptRecord[];
   /** Failed model calls since the last answer. */
   failures: { choice: string; kind: ModelErrorKind }[];
   model: string | null;
@@ -173,6 +143,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     goesOn: null,
     begun: '',
     changes: new Map(),
+    marks: new Map(),
     landed: new Set(),
     created: [],
     answerFiles: [],
@@ -181,6 +152,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     justRead: new Set(),
     looksAnew: false,
     labels: [...event.labels],
+    records: [],
     failures: [],
     model: null,
     usage: NO_USAGE,
@@ -229,9 +201,17 @@ function newCalls(state: RunState, answer: ModelMessage): CallState[] {
   return calls;
 }
 
+/** What the run writes comes from all it has read. */
+function mark({ marks, labels }: RunState, { path, oid }: Change): void {
+  if (oid === null || labels.length === 0) marks.delete(path);
+  else marks.set(path, labels);
+}
+
 /** What `tool.returned` adds to the run's view. */
 function addResult(state: RunState, call: CallState | undefined, record: ToolRecord): void {
+  if (record.records !== undefined) state.records = [...state.records, ...record.records].slice(-5000);
   for (const change of record.changes) {
+    mark(state, change);
     const before = state.changes.get(change.path);
     state.changes.set(change.path, before ? { ...change, was: before.was } : change);
   }
@@ -390,11 +370,12 @@ function place(state: RunState, { changes }: Placed): void {
   if (changes.length === 0 || changes.some(({ path }) => !state.placed.has(path))) state.answerFiles = [];
   for (const change of changes) {
     state.changes.set(change.path, change);
+    mark(state, change);
     state.placed.add(change.path);
   }
 }
 
-function rebase(state: RunState, onto: string, { changes }: Rebase): void {
+function rebase(state: RunState, onto: string, { changes, labels = [] }: Rebase): void {
   if (onto !== state.base) {
     state.conflicts += 1;
     // What the model read before may have changed under it: it must read again before it edits.
@@ -402,7 +383,12 @@ function rebase(state: RunState, onto: string, { changes }: Rebase): void {
   } else if (changes.length === state.changes.size) state.refusals += 1;
   const kept = new Map(changes.map((change) => [change.path, change]));
   // What is left out is not as the run has made it any more, which it is told.
-  for (const path of state.changes.keys()) if (!kept.has(path)) state.seen.delete(path);
+  for (const path of state.changes.keys())
+    if (!kept.has(path)) {
+      state.seen.delete(path);
+      state.marks.delete(path);
+    }
+  for (const [path, own] of labels) state.marks.set(path, own);
   state.base = onto;
   state.changes = kept;
   state.landing = 'none';
@@ -416,7 +402,7 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       // It landed in the middle of its work, and goes on from there.
       if (state.landing === 'done') {
         for (const path of state.changes.keys()) state.landed.add(path);
-        Object.assign(state, { changes: new Map(), landing: 'none', landingApproval: null });
+        Object.assign(state, { changes: new Map(), marks: new Map(), landing: 'none', landingApproval: null });
       }
       state.base = event.data.to;
       return;

@@ -21,7 +21,8 @@ import { COMPACTION } from '../../core/records/compaction.ts';
 import { type Conversation, note, resultsMessage } from '../run/conversation.ts';
 import { secretVariable } from '../../core/ports/injection.ts';
 import { type RunLog, zoneOf } from '../run/log.ts';
-import type { Manifest, RunState } from '../run/state.ts';
+import type { RunState } from '../run/state.ts';
+import type { Manifest } from '../run/blobs.ts';
 import { isObject, type Json } from '../../core/text/json.ts';
 
 /** A request and the same by blobs, as the journal keeps it. */

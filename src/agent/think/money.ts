@@ -6,6 +6,7 @@ import { askedKey, LIMIT_REASON } from '../../core/records/matter.ts';
 import { isEnded } from '../../core/task.ts';
 import { waitsFor } from '../run/log.ts';
 import type { Failure, RunState } from '../run/state.ts';
+import { type Routed, routeTo } from './route.ts';
 import { IMAGE_TOKENS, imagesIn, type Outcome, type Prepared } from './model-call.ts';
 
 /** Tokens that an answer may have where a budget counts it: the most first, then what still fits in what is left. */
@@ -92,27 +93,22 @@ export function settle(
   return cost;
 }
 
-/** Models that may be asked: with a budget in USD, one without a price only where its tokens are limited, too. */
-export async function affordable(
-  turn: Turn,
-  choices: readonly ModelChoice[],
-): Promise<readonly ModelChoice[] | Failure> {
+/** The models that may be asked: with a budget in USD, one without a price only where its tokens are limited, too. */
+export async function affordable(turn: Turn, route: Routed): Promise<Routed | Failure> {
   const { deps, log } = turn;
+  const { choices } = route;
   const [first] = choices;
   if (first === undefined || !choices.some(({ unpriced }) => unpriced) || !deps.spend.limited(log.state.agent))
-    return choices;
+    return route;
   const accounts = deps.spend.accounts(await deps.spend.spender(log.claim.task));
   const counted = accounts.find(({ meter }) => meter === 'usd');
-  if (counted === undefined || accounts.some(({ meter }) => meter === 'tokens')) return choices;
+  if (counted === undefined || accounts.some(({ meter }) => meter === 'tokens')) return route;
   const known = choices.filter(({ unpriced }) => unpriced !== true);
-  if (known.length > 0) return known;
+  if (known.length > 0) return { ...route, choices: known };
   const { provider, model } = first;
   const mend = `Set models.providers.${provider}.models.${model}.price (USD for a million tokens) in ruche.yaml, or limit its tokens, such as budget: { tokens: { day: 1000000 } }.`;
   const message = `Nobody says what ${provider}/${model} costs, and the budget of ${accountText(counted)} must not be passed. ${mend}`;
-  await deps.spend.tell(
-    { account: { ...counted, span: `unpriced:${provider}/${model}` }, limit: counted.limit, spent: 0, needed: 0 },
-    message,
-  );
+  await deps.spend.ask(`unpriced-${provider}/${model}`, message);
   return { code: 'budget.unpriced', message, retryable: false };
 }
 
@@ -155,21 +151,28 @@ const words = ({ account: of, limit, spent, needed }: Reached): string => {
   return `${accountText(account)}; ${amountText(meter, spent)} are spent${next}`;
 };
 
-/** The cheaper tier that the budget wants tried; null if there is none. A model that an agent names counts as the strongest. */
-export function lowerTier({ account: { onExceed } }: Reached, tier: string): Tier | null {
-  const at = TIERS.indexOf(tier as Tier);
+/** The cheaper tier that the budget wants tried; null if there is none. */
+function lowerTier({ account: { onExceed, scope } }: Reached, { to, by }: Routed): Tier | null {
+  const at = TIERS.indexOf(to as Tier);
+  // A tier that was asked because the cheaper one had failed; a model with a reason, which only its agent's file moves.
+  if (by.startsWith('after:') || (at < 0 && !scope.startsWith('agent:'))) return null;
   const now = at < 0 ? TIERS.length : at;
-  const to = onExceed === 'tier-down' ? now - 1 : TIERS.indexOf(onExceed as Tier);
-  return to >= 0 && to < now ? (TIERS[to] ?? null) : null;
+  const lower = onExceed === 'tier-down' ? now - 1 : TIERS.indexOf(onExceed as Tier);
+  return lower >= 0 && lower < now ? (TIERS[lower] ?? null) : null;
 }
 
-/** Puts on record, once for each limit, that the run goes on with a cheaper model. */
-export function noteLower(turn: Turn, reached: Reached, [choice]: readonly ModelChoice[]): void {
-  const { limit } = turn.log.state;
-  if (choice === undefined || limit?.account === accountId(reached.account)) return;
+/** Who does the step instead, where the budget wants a cheaper model and there is one; on record once for each limit. */
+export async function cheaper(turn: AgentTurn, reached: Reached, route: Routed): Promise<Routed | null> {
+  const tier = lowerTier(reached, route);
+  const lower = tier === null ? null : await affordable(turn, routeTo(turn, tier, 'budget'));
+  if (lower === null || 'code' in lower) return null;
+  const [choice] = lower.choices;
+  if (choice === undefined) return null;
+  if (turn.log.state.limit?.account === accountId(reached.account)) return lower;
   const to = `${choice.provider}/${choice.model}`;
   met(turn, reached, { action: 'tier-down', to });
-  void turn.deps.spend.tell(reached, `Work goes on with ${to}.`);
+  await turn.deps.spend.tell(reached, `Work goes on with ${to}.`);
+  return lower;
 }
 
 /** What becomes of a run whose next call does not fit, when no cheaper model is left to try. */
@@ -193,7 +196,7 @@ export async function atLimit(turn: AgentTurn, reached: Reached): Promise<Failur
 
 type Action = Partial<Pick<NonNullable<RunState['limit']>, 'to' | 'approval' | 'task'>>;
 
-export function met(
+function met(
   { log }: Turn,
   { account, limit, spent, needed }: Reached,
   { action, to = null, approval = null, task = null }: Action & { action: 'tier-down' | 'ask' | 'wait' | 'stop' },
@@ -212,7 +215,7 @@ async function ask(turn: AgentTurn, reached: Reached): Promise<Failure | 'park'>
     return stopped(words(reached), 'The owner did not raise it.');
   }
   const own = log.state.task;
-  const first = deps.spend.asked(account);
+  const first = deps.spend.asking(account);
   if (first !== null && first.task !== own) {
     const other = await deps.store.task(first.task);
     const waits = other !== null && !isEnded(other.status) && !(await waitsFor(deps, [first.task], own));
@@ -223,12 +226,12 @@ async function ask(turn: AgentTurn, reached: Reached): Promise<Failure | 'park'>
   }
   const approval = deps.ids.next('apr');
   // Nothing is awaited in between: of many runs that come here at once, one asks.
-  const taken = deps.spend.asked(account);
+  const taken = deps.spend.asking(account);
   if (taken !== null && taken !== first && taken.task !== own) {
     met(turn, reached, { action: 'ask', task: taken.task });
     return 'park';
   }
-  deps.spend.ask(account, { task: own, approval });
+  deps.spend.asks(account, { task: own, approval });
   met(turn, reached, { action: 'ask', approval });
   const text = `Raise the budget: ${words(reached)}.\nApproved, ${amountText(account.meter, Math.max(account.limit, reached.needed))} more may be spent in this window, and the work goes on where it is.`;
   const shown = log.put({ text, bound: accountId(account), reason: LIMIT_REASON });

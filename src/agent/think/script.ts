@@ -8,7 +8,8 @@ import type { Store } from '../../core/ports/store.ts';
 import { note } from '../run/conversation.ts';
 import { usualTool } from '../../core/ports/tool.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
-import type { ToolRecord, Failure } from '../run/state.ts';
+import type { Failure } from '../run/state.ts';
+import type { ToolRecord } from '../run/blobs.ts';
 import { readJson } from '../../core/records/json-blob.ts';
 
 const [PROVIDER = '', MODEL = ''] = SCRIPT.split('/');

@@ -2,12 +2,15 @@ import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { Cost } from '../../core/budget.ts';
 import { sentence } from '../../core/text/sentence.ts';
 import { priced, type ModelChoice, type ModelError } from '../../core/model.ts';
+import type { Route } from '../../core/routing.ts';
 import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
 import { compact, mustCompact, restChoice, leaveOut, mayBeHistory, withoutHistory } from './compact.ts';
 import { type Conversation, note } from '../run/conversation.ts';
-import type { Failure, Manifest } from '../run/state.ts';
+import type { Failure } from '../run/state.ts';
+import type { Manifest } from '../run/blobs.ts';
 import type { RunLog } from '../run/log.ts';
-import { affordable, atLimit, begin, lowerTier, noteLower, type Paid, payFor, settle, takeRaise } from './money.ts';
+import { affordable, atLimit, begin, cheaper, type Paid, payFor, settle, takeRaise } from './money.ts';
+import { isOwnFailing, type Routed, routeData, routeFor, routeUp } from './route.ts';
 import { scriptChoice, scriptUnable } from './script.ts';
 
 const CUT =
@@ -42,22 +45,23 @@ export async function think(turn: AgentTurn): Promise<Failure | 'park' | null> {
   const script = (await scriptChoice(turn)) ?? (await restChoice(turn, signal));
   const refused = await takeRaise(turn);
   if (refused !== null) return refused;
-  const may = await affordable(turn, script === null ? deps.models(agent) : [script]);
-  if ('code' in may) return may;
-  let choices = may;
-  const first = choices[0];
+  const wanted: Routed = script === null ? routeFor(turn, 'turn') : { to: agent.model, by: 'agent', choices: [script] };
+  const payable = await affordable(turn, wanted);
+  if ('code' in payable) return payable;
+  let route = payable;
+  const [first] = route.choices;
   if (!first)
     return {
       code: 'model.none',
-      message: `No usable model for "${agent.model}": see \`ruche doctor\`.`,
+      message: `No usable model for "${route.to}": see \`ruche doctor\`.`,
       retryable: false,
     };
   let conversation = await deps.conversations.load(deps.store, log.subject);
   let prepared = await prepare(turn, conversation);
   let [index, tries, compacted, refusals, again] = [0, 0, false, 0, false];
   let before: Conversation | null = null;
-  let tier = agent.model;
   for (;;) {
+    const { choices } = route;
     const choice = choices[index] ?? first;
     if (!compacted && mustCompact(prepared.tokens, choice, log.state)) {
       compacted = true;
@@ -65,28 +69,27 @@ export async function think(turn: AgentTurn): Promise<Failure | 'park' | null> {
     }
     const paid = await payFor(turn, choice, prepared, signal);
     if (paid !== null && 'account' in paid) {
-      const lower = lowerTier(paid, tier);
+      const lower = await cheaper(turn, paid, route);
       if (lower === null) return atLimit(turn, paid);
-      const cheaper = await affordable(turn, deps.models({ ...agent, model: lower }));
-      if ('code' in cheaper) return cheaper;
-      noteLower(turn, paid, cheaper);
-      [choices, tier, index, tries] = [cheaper, lower, 0, 0];
+      [route, index, tries] = [lower, 0, 0];
       continue;
     }
-    const error = await callModel(turn, choice, prepared, { signal, shutdown: stops.shutdown, paid });
+    const error = await callModel(turn, choice, prepared, { signal, shutdown: stops.shutdown, route, paid });
     signal.throwIfAborted();
     if (error === null) {
       if (before !== null) await leaveOut(turn, before, conversation);
       return null;
     }
-    if (error.kind === 'context' && refusals < MAX_REFUSALS) {
+    const up = routeUp(turn, route, `after:${error.kind}`);
+    const better = up !== null && isOwnFailing(error, choice, up) ? up : null;
+    if (error.kind === 'context' && refusals < MAX_REFUSALS && better === null) {
       [compacted, refusals] = [true, refusals + 1];
       const { tokens } = prepared;
       ({ conversation, prepared } = await compact({ turn, choice, conversation, prepared, refused: true, signal }));
       if (prepared.tokens < tokens) continue;
     }
     tries += 1;
-    const next = deps.nextTry(error, tries, choices, index, deps.random);
+    const next = better === null ? deps.nextTry(error, tries, choices, index, deps.random) : { wait: 0, index: 0 };
     if (next === null && mayBeHistory(error, conversation)) {
       // A refusal that passes by itself must not cost the conversation its past.
       if (again) {
@@ -99,20 +102,30 @@ export async function think(turn: AgentTurn): Promise<Failure | 'park' | null> {
       continue;
     }
     if (next === null) return failureOf(error, deps);
-    if (next.index !== index) tries = 0;
+    if (better !== null || next.index !== index) tries = 0;
+    route = better ?? route;
     index = next.index;
-    const { task, run } = log.state;
-    const { provider, model } = choices[index] ?? first;
-    const when = next.wait > 0 ? `in ${Math.ceil(next.wait / 1000)} s` : 'now';
-    const text = `${sentence(error.message)} Asking ${provider}/${model} ${when}.`;
-    const until = next.wait > 0 ? { until: deps.clock.now() + next.wait } : {};
-    deps.emit({ kind: 'retrying', task, run, text, ...until });
-    if (next.wait > 0) {
-      // What has happened is on record before the wait, which may be long.
-      await log.flush(false);
-      await deps.clock.sleep(next.wait, signal);
-    }
+    await waitFor(turn, error, route.choices[index] ?? first, next.wait, signal);
   }
+}
+
+/** Tells the person who is asked now, and waits as long as that takes. */
+async function waitFor(
+  { deps, log }: Turn,
+  error: ModelError,
+  { provider, model }: ModelChoice,
+  wait: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { task, run } = log.state;
+  const when = wait > 0 ? `in ${Math.ceil(wait / 1000)} s` : 'now';
+  const text = `${sentence(error.message)} Asking ${provider}/${model} ${when}.`;
+  const until = wait > 0 ? { until: deps.clock.now() + wait } : {};
+  deps.emit({ kind: 'retrying', task, run, text, ...until });
+  if (wait <= 0) return;
+  // What has happened is on record before the wait, which may be long.
+  await log.flush(false);
+  await deps.clock.sleep(wait, signal);
 }
 
 /** A wait that a provider asks for and that work is kept for, in milliseconds: between what a run sits out and a day. */
@@ -134,7 +147,7 @@ async function callModel(
   turn: Turn,
   choice: ModelChoice,
   prepared: Prepared,
-  { signal, shutdown, paid }: { signal: AbortSignal; shutdown: AbortSignal; paid: Paid | null },
+  { signal, shutdown, route, paid }: { signal: AbortSignal; shutdown: AbortSignal; route: Route; paid: Paid | null },
 ): Promise<ModelError | null> {
   const { deps, log } = turn;
   const { provider, model } = choice;
@@ -142,7 +155,7 @@ async function callModel(
   const manifest: Manifest = { ...prepared.manifest, model, tokens: prepared.tokens };
   const reserved = paid === null ? {} : { reserved: paid.hold.cost };
   const called = { step, purpose: 'turn' as const, provider, model, request: log.put(manifest), ...reserved };
-  log.emit({ type: 'model.called', data: called }, manifest);
+  log.emit({ type: 'model.called', data: { ...called, ...routeData(route, 'turn') } }, manifest);
   await begin(turn, paid);
   const { run, task } = log.state;
   const before = turn.worked();

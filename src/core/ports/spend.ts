@@ -39,12 +39,14 @@ export interface Spend {
   /** The first limit of what is counted afterwards that is reached: tool seconds, bytes out. */
   room(by: Spender): Promise<Reached | null>;
   /** Who has asked the owner to raise this limit in this window. */
-  asked(account: Account): { task: string; approval: string } | null;
-  ask(account: Account, by: { task: string; approval: string }): void;
+  asking(account: Account): { task: string; approval: string } | null;
+  asks(account: Account, by: { task: string; approval: string }): void;
   /** The owner's answer, as it will be on record: the limit of this window is higher by so much. */
   answered(id: string, raised: number): void;
   /** Whether the owner has refused to raise it. */
   refused(account: Account): boolean;
+  /** Asks the owner something about money, once. */
+  ask(about: string, text: string): Promise<void>;
   /** Puts before the owner that it was reached, once in each window. */
   tell(reached: Reached, then: string): Promise<void>;
   /** What is spent and what may be, by these spenders' limits. */
