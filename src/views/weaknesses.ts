@@ -142,7 +142,7 @@ function looseRule(rule: Rule, at: number, { tools }: Judged): Found[] {
       said(
         'rule-any-host',
         `lets ${any?.name ?? 'agents'} contact hosts that nobody has named`,
-        'Name the host: `allow: { tool: fetch, host: "docs.example.org" }`.',
+        'Name the host: `allow: { host: "docs.example.org" }`.',
       ),
     );
   if (host?.literal === true) found.push(...opened(host.host, path));
@@ -155,7 +155,7 @@ function looseRule(rule: Rule, at: number, { tools }: Judged): Found[] {
       said(
         'rule-anybody',
         `lets ${told.name} write to anybody`,
-        `Name the address: \`allow: { tool: ${told.name}, to: "telegram:123456789" }\`.`,
+        `Name the address: \`allow: { tool: ${told.name}, to: "CHANNEL:ADDRESS" }\`.`,
       ),
     );
   const runs = tools.find(
@@ -166,7 +166,7 @@ function looseRule(rule: Rule, at: number, { tools }: Judged): Found[] {
       said(
         'rule-any-command',
         'lets every command run without asking where nothing confines it',
-        'Name the command: `allow: { tool: shell, command: "git status *" }`.',
+        'Name the command: `allow: { command: "git status *" }`.',
       ),
     );
   const unknown = tools.find(({ name: tool, effect }) => effect === 'send' && lets(rule, { tool, effect }));
