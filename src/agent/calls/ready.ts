@@ -32,6 +32,7 @@ function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
     labels: log.state.labels,
     owners: ownerAddresses(governance.settings.channels),
     sender: task.from,
+    ...(log.asker === task.from ? {} : { asker: log.asker }),
     queue: task.queue,
     at: deps.clock.now(),
     zone: deps.zone(),
