@@ -113,7 +113,10 @@ async function openAndWork(deps: AgentDeps, claim: Claim, { stops, begins, rests
       if (log.state.changes.size > 0 && log.state.landing !== 'started') await leaveOutLost(turn);
       return await steps(turn);
     } catch (error) {
-      if (error instanceof Overtaken) continue;
+      if (error instanceof Overtaken) {
+        await deps.standing.refresh();
+        continue;
+      }
       if (!(error instanceof WorkspaceUnavailable)) throw error;
       await rests();
       // What it has done is on record, so that it goes on from there.

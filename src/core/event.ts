@@ -19,7 +19,7 @@ export interface Wait {
 /**
  * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
  * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `trigger:<agent>/<name>`,
- * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `workspace`, `agents`, `secrets`, `gateway`.
+ * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `grant:<grant>`, `endorsement:<endorsement>`, `workspace`, `agents`, `secrets`, `gateway`.
  */
 export type Body =
   // network: streams of their own
@@ -240,11 +240,39 @@ export type Body =
   | {
       type: 'decision.made';
       /** `facts`: what it was made from (`DecisionRecord`); decisions of older versions have none. */
-      data: { call: string; tool: string; verdict: Verdict; rule: string; reason: string; facts?: BlobRef };
+      /** `approvers`: of an ask, how many persons have to agree. `endorsed`: the endorsements it rests on. */
+      data: {
+        call: string;
+        tool: string;
+        verdict: Verdict;
+        rule: string;
+        reason: string;
+        facts?: BlobRef;
+        approvers?: number;
+        endorsed?: readonly string[];
+      };
     }
-  | { type: 'approval.asked'; data: { approval: string; call: string; tool: string; shown: BlobRef } }
+  | {
+      type: 'approval.asked';
+      /**
+       * `rule`: the one that asks. `kind`: equal for calls that are the same again (`CallKind`), and otherwise without meaning.
+       * `approvers`: how many different persons have to say yes; one unless given.
+       */
+      data: {
+        approval: string;
+        call: string;
+        tool: string;
+        shown: BlobRef;
+        rule?: string;
+        kind?: string;
+        approvers?: number;
+      };
+    }
+  /** One of several persons has said yes; `person` is who that is, `by` where it was said. */
+  | { type: 'approval.seconded'; data: { approval: string; by: string; person: string; note: BlobRef | null } }
   | {
       type: 'approval.answered';
+      /** `reason`: a person's words for the agent, whatever the verdict. */
       data: { approval: string; verdict: ApprovalVerdict; by: string; reason: BlobRef | null };
     }
   /** `doubt`: the runtime itself asks, because it cannot tell whether the call took effect. */
@@ -335,6 +363,40 @@ export type Body =
   /** It takes no work from now on, and its runs stop at their next step. `reason`: a person's words. */
   | { type: 'agent.paused'; data: { agent: string; reason: BlobRef | null } }
   | { type: 'agent.resumed'; data: { agent: string } }
+  // what people agree to beyond a single call
+  /**
+   * Calls of this agent and tool with the values in `terms` (`GrantTerms`) are let through where a rule asks, in runs without other
+   * labels than `over`. `task`: only in this one. `approval`: the answer to it.
+   */
+  | {
+      type: 'grant.given';
+      data: {
+        grant: string;
+        scope: 'task' | 'standing';
+        agent: string;
+        tool: string;
+        terms: BlobRef;
+        over: readonly Label[];
+        task: string | null;
+        until: number | null;
+        count: number | null;
+        approval: string | null;
+      };
+    }
+  /** `use`: of a counted grant, the number of this use. */
+  | { type: 'grant.used'; data: { grant: string; run: string; call: string; use: number | null } }
+  | { type: 'grant.revoked'; data: { grant: string } }
+  /** A person vouches for what the blob holds (`EndorsedValue`). */
+  | {
+      type: 'value.endorsed';
+      data: {
+        endorsement: string;
+        kind: 'address' | 'url' | 'number' | 'file' | 'text';
+        value: BlobRef;
+        approval: string | null;
+      };
+    }
+  | { type: 'value.revoked'; data: { endorsement: string } }
   // secrets, by name; a value is never on record
   | { type: 'secret.changed'; data: { name: string; what: 'set' | 'rotated' | 'removed' } }
   /** Everything in the vault is encrypted with another key from now on. */

@@ -2,6 +2,7 @@ import type { Event } from '../core/event.ts';
 import type { Batch, CommitResult, Store } from '../core/ports/store.ts';
 import type { Delta } from '../core/api/runtime.ts';
 import { Signal } from '../core/signal.ts';
+import { STANDING_TYPES } from '../policy/standing.ts';
 
 /** Carries pieces of runs to their watchers. They are kept only while a task is under way: the journal has the whole. */
 export class Hub {
@@ -10,6 +11,7 @@ export class Hub {
   readonly #cancelled = new Signal<string>();
   readonly #runEnded = new Signal<string>();
   readonly #answered = new Signal<string>();
+  readonly #standing = new Signal();
   readonly recent = new Recent();
 
   emit(delta: Delta): void {
@@ -47,6 +49,11 @@ export class Hub {
     return this.#answered.on(listener);
   }
 
+  /** Calls `listener` after each commit about grants and endorsements. */
+  onStanding(listener: () => void): () => void {
+    return this.#standing.on(listener);
+  }
+
   /** There may be work although nothing was queued. */
   work(): void {
     this.#work.tell();
@@ -61,12 +68,15 @@ export class Hub {
       }
       if (event.type === 'approval.answered') this.#answered.tell(event.data.approval);
       if (event.type === 'run.finished') this.#runEnded.tell(event.data.run);
+      if (STANDING.has(event.type)) this.#standing.tell();
       const task = taskOf(event);
       if (task !== null) this.emit({ kind: 'changed', task });
     }
     if (queued) this.#work.tell();
   }
 }
+
+const STANDING: ReadonlySet<Event['type']> = new Set(STANDING_TYPES);
 
 function taskOf(event: Event): string | null {
   switch (event.type) {

@@ -29,12 +29,16 @@ const shown = (text: string): string =>
 
 function byRule(rule: Rule, whose: string): Decision {
   const reason = rule.reason.trim() === '' ? `A rule of ${whose} says ${rule.verdict}.` : rule.reason;
-  return { verdict: rule.verdict, rule: rule.id, reason };
+  const { verdict, id, approvers = 1 } = rule;
+  return { verdict, rule: id, reason, ...(verdict === 'ask' && approvers > 1 ? { approvers } : {}) };
 }
+
+/** How strict a decision is: a question to more persons is stricter than one to fewer. */
+const strictness = ({ verdict, approvers = 1 }: Decision): number => STRICTNESS[verdict] + (1 - 1 / approvers);
 
 const strictest = (decisions: readonly Decision[]): Decision | null =>
   decisions.reduce<Decision | null>(
-    (worst, each) => (worst === null || STRICTNESS[each.verdict] > STRICTNESS[worst.verdict] ? each : worst),
+    (worst, each) => (worst === null || strictness(each) > strictness(worst) ? each : worst),
     null,
   );
 

@@ -10,6 +10,7 @@ import {
   mayStillAsk,
   tooOften,
   readCall,
+  recordDecision,
   showCall,
   type ToolCall,
 } from './ready.ts';
@@ -131,7 +132,7 @@ function decideCall(turn: AgentTurn, call: CallState): void {
   const judged = judge(turn, ready);
   const question = judged.verdict === 'allow' && what?.kind === 'question';
   const decision = question && !mayStillAsk(turn, call) ? tooOften() : judged;
-  log.emit({ type: 'decision.made', data: { call: id, tool, ...decision } });
+  recordDecision(turn, call, decision);
   if (decision.verdict !== 'allow' || what === null) return;
   if (what.kind === 'question' && what.early) askQuestion(turn, call, what, false);
 }

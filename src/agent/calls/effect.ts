@@ -13,6 +13,7 @@ import {
   showCall,
   freshBase,
   judge,
+  recordDecision,
   policyFacts,
   type ToolCall,
   pinnedNames,
@@ -120,12 +121,13 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
 export function stillAllowed(turn: AgentTurn, ready: ToolCall | EngineToolCall): boolean {
-  const { log } = turn;
-  const { call, tool } = ready;
+  const { call } = ready;
   const decision = judge(turn, ready);
-  if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
-  log.emit({ type: 'decision.made', data: { call: call.id, tool: tool.name, ...decision } });
-  return false;
+  const { verdict, use } = decision;
+  if (verdict === 'ask' && call.approval !== null) return true;
+  // What a rule had allowed, and one has come to ask for, rests on a grant from now on.
+  if (verdict !== 'allow' || (use !== undefined && use.grant !== call.grant)) recordDecision(turn, call, decision);
+  return verdict === 'allow';
 }
 
 /** An approval is for the exact call that was shown. */

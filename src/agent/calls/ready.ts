@@ -1,6 +1,7 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
-import type { CallFacts, Decision, PolicyFacts } from '../../core/policy.ts';
+import type { CallFacts, Decision, PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import { decide } from '../../policy/decide.ts';
+import { type GrantUse, kindValues } from '../../policy/standing.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog, ShownCall } from '../run/log.ts';
 import type { CallState, RunState } from '../run/state.ts';
@@ -9,7 +10,8 @@ import type { Label } from '../../core/labels.ts';
 import { commonReach } from '../../core/net/reach.ts';
 import { addressOf, ownerAddresses, placeOf } from '../../core/recipient.ts';
 import { SKILLS, type Skill } from '../../core/skill.ts';
-import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
+import { grantRule, grantStream, grantUseKey, type NamedValue } from '../../core/standing.ts';
+import { canonicalJson, isObject, jsonDepth } from '../../core/text/json.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
 
@@ -33,15 +35,62 @@ export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
 /** How often the calls of one answer may ask a person: among more, nobody finds the one that matters. */
 const MAX_ASKED = 10;
 
-/** May the call be made? As `decide` says, but that an answer asks a person only so often. */
-export function judge(turn: AgentTurn, { call, tool, facts }: ReadyCall): Decision {
-  const { channels } = turn.deps.governance().settings;
-  const place = facts.to === undefined ? null : placeOf(facts.to, channels);
-  const to = place === null ? {} : { to: addressOf(place) };
-  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts, ...to }, policyFacts(turn));
+/** May the call be made? As `decide` says, but that a grant answers for a person, and that an answer asks one only so often. */
+export function judge(turn: AgentTurn, ready: ReadyCall): Judged {
+  const { call } = ready;
+  const decision = decide(policyCall(turn, ready), policyFacts(turn));
+  const granted = decision.verdict === 'ask' ? byGrant(turn, ready, decision) : null;
+  if (granted !== null) return granted;
   if (decision.verdict === 'ask' && call.approval === null && asked(turn.log.state, call) >= MAX_ASKED)
     return tooOften();
   return decision;
+}
+
+function policyCall(turn: AgentTurn, { tool, facts }: ReadyCall): PolicyCall {
+  const { channels } = turn.deps.governance().settings;
+  const place = facts.to === undefined ? null : placeOf(facts.to, channels);
+  const to = place === null ? {} : { to: addressOf(place) };
+  return { tool: tool.name, effect: tool.effect, ...facts, ...to };
+}
+
+/** A decision, and the use of a grant that it rests on. */
+type Judged = Decision & { use?: GrantUse };
+
+/** What people have granted in the place of being asked. Where a rule wants several of them, each is asked. */
+function byGrant(turn: AgentTurn, ready: ReadyCall, { approvers = 1 }: Decision): Judged | null {
+  const { deps, log, agent } = turn;
+  if (approvers > 1) return null;
+  const { run, task, labels } = log.state;
+  const kind = { agent: agent.name, tool: ready.tool.name, values: kindOf(turn, ready) };
+  const use = deps.standing.grantFor({ ...kind, run, task, labels, call: ready.call.id });
+  if (use === null) return null;
+  return { verdict: 'allow', rule: grantRule(use.grant), reason: 'A person has granted calls of this kind.', use };
+}
+
+/** What makes the call what it is, so that another one can be the same again. */
+export function kindOf(turn: AgentTurn, ready: ReadyCall): NamedValue[] {
+  return kindValues(policyCall(turn, ready), criticalValues(ready), () => canonicalJson(ready.input));
+}
+
+/** The arguments that the tool calls critical, a list of them one by one. */
+function criticalValues({ tool, input }: ReadyCall): NamedValue[] {
+  const given = isObject(input) ? input : {};
+  return (tool.critical ?? []).flatMap((name) =>
+    [given[name]]
+      .flat()
+      .filter((value) => value !== null && value !== undefined)
+      .map((value) => ({ name, value: typeof value === 'string' ? value : canonicalJson(value) })),
+  );
+}
+
+/** Puts a decision on record, with the use of the grant that it rests on. */
+export function recordDecision({ log }: Turn, { id, tool, grant }: CallState, { use, ...decision }: Judged): void {
+  log.emit({ type: 'decision.made', data: { call: id, tool, ...decision } });
+  if (use === undefined || use.recorded || grant === use.grant) return;
+  const { run } = log.state;
+  const data = { grant: use.grant, run, call: id, use: use.use };
+  const key = grantUseKey(use.grant, use.use ?? `${run}/${id}`);
+  log.emit({ type: 'grant.used', data }, null, { stream: grantStream(use.grant), key });
 }
 
 /** The same for a question, which no rule has to allow. Other questions of the same answer that are still to come count too. */

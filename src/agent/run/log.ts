@@ -135,8 +135,8 @@ export class RunLog {
     const result = await this.#store.commit({ events, queue, fence: this.claim.lease, sync });
     if (!result.ok) {
       if (result.why === 'lease-lost') throw new LeaseLost();
-      // Somebody was first: a task of this key, or this matter, is there.
-      const first = result.why === 'duplicate' && /^(?:given|asked:mat_)/.test(result.key);
+      // Somebody was first: a task of this key, or this matter, is there, or this use of a grant is taken.
+      const first = result.why === 'duplicate' && /^(?:given|asked:mat_|used:)/.test(result.key);
       if (result.why === 'state' || first) throw new Overtaken();
       throw new Error(`the run's events were refused: ${JSON.stringify(result)}`);
     }

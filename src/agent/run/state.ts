@@ -1,5 +1,6 @@
 import type { Effect, Event, EventOf } from '../../core/event.ts';
 import type { Change } from '../../core/files.ts';
+import { idIn } from '../../core/ids.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
 import {
   type FileRef,
@@ -70,6 +71,12 @@ export interface CallState {
   answer: string | null;
   /** Tasks whose end the call waits for. */
   tasks: string[];
+  /** Why a person is to be asked. */
+  asks: { rule: string; reason: string; approvers: number } | null;
+  /** The grant that has let it through. */
+  grant: string | null;
+  /** What the person who approved it said. */
+  note: string;
   /** Why the call was refused, for the model. */
   refusal: string | null;
   result: { text: string; isError: boolean } | null;
@@ -216,6 +223,9 @@ function newCalls(state: RunState, answer: ModelMessage): CallState[] {
       doubt: false,
       answer: null,
       tasks: [],
+      asks: null,
+      grant: null,
+      note: '',
       refusal: null,
       result: null,
     });
@@ -253,6 +263,7 @@ function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, 
   if (!call) return;
   call.phase = approved ? 'allowed' : 'refused';
   const { text = '' } = (content ?? {}) as { text?: string };
+  if (approved) call.note = text;
   const why = text === '' ? '' : ` The reason: ${text}`;
   const denied = data.by === 'runtime' ? NOBODY : `The owner denied this call.${why}`;
   call.refusal = approved ? null : denied;
@@ -263,8 +274,9 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
     case 'decision.made': {
       const call = state.calls.find((each) => each.id === event.data.call);
       if (!call) return;
-      if (event.data.verdict === 'allow') call.phase = 'allowed';
-      if (event.data.verdict === 'ask') call.phase = 'asking';
+      const { verdict, rule, reason, approvers = 1 } = event.data;
+      if (verdict === 'allow') Object.assign(call, { phase: 'allowed', grant: idIn('grant', rule) });
+      if (verdict === 'ask') Object.assign(call, { phase: 'asking', asks: { rule, reason, approvers } });
       if (event.data.verdict === 'deny') {
         call.phase = 'refused';
         call.refusal = `Denied by rule ${event.data.rule}: ${event.data.reason}`;
