@@ -263,6 +263,8 @@ async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: RunLog; sp
   const started = await deps.store.byKey(runKey(task.id));
   const { store, redact } = deps;
   if (started?.type !== 'run.started') return { log: await startRun(deps, claim), spentMs: 0 };
+  // The answer that lets it go on may have granted more.
+  await deps.standing.settled();
   let last = started.id;
   let [spentMs, seen] = [0, started.at];
   const state = await foldRun(store, started, await firstMessage(deps, task), (event) => {

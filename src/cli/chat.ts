@@ -221,8 +221,8 @@ async function decide(state: Chat, wait: Pending, verdict: ApprovalVerdict): Pro
   const { screen, gateway } = state;
   const { id } = wait;
   const since = await watchSchedules(gateway);
-  await answer(state, wait, `/api/approvals/${id}`, { verdict }, ({ again = false }) =>
-    screen.note(verdictWords(id, verdict, again)),
+  await answer(state, wait, `/api/approvals/${id}`, { verdict }, (told) =>
+    screen.note(verdictWords(id, verdict, told)),
   );
   for (const line of verdict === 'approve' ? await since(null) : []) screen.note(line);
 }

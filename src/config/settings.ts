@@ -19,6 +19,7 @@ import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
+import { peopleProblems } from './people.ts';
 import { quietOf, zoneProblems } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
@@ -78,12 +79,14 @@ interface RuleSource {
   allow?: RuleMatch;
   ask?: RuleMatch;
   deny?: RuleMatch;
+  approvers?: number | undefined;
 }
 
 export function toRule(source: RuleSource): Rule {
-  const { id, reason } = source;
+  const { id, reason, approvers = 1 } = source;
   if (source.allow) return { id, verdict: 'allow', match: source.allow, reason };
-  if (source.ask) return { id, verdict: 'ask', match: source.ask, reason };
+  if (source.ask)
+    return { id, verdict: 'ask', match: source.ask, reason, ...(approvers > 1 ? { approvers } : {}) };
   return { id, verdict: 'deny', match: source.deny ?? {}, reason };
 }
 
@@ -226,6 +229,7 @@ export function parseSettings(
   problems.push(...chains.problems);
   const quiet = value.quiet === undefined ? null : quietOf(value.quiet, recipients, source, file);
   problems.push(...(quiet?.problems ?? []));
+  problems.push(...peopleProblems(value, recipients, source, file));
   problems.push(...zoneProblems(value.zones ?? {}, recipients, source, file));
   const queues = queuesOf(value.queues ?? {}, source, file);
   const sandbox = sandboxOf(value, known.sandboxes, source, file);
@@ -245,6 +249,8 @@ export function parseSettings(
       compaction: compactionOf(value.compaction),
       ...(value.network === undefined ? {} : { network: reachesOf(value.network) }),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
+      ...(value.people === undefined ? {} : { people: value.people }),
+      ...(value.approvals?.expire === undefined ? {} : { approvalMs: readDuration(value.approvals.expire) }),
       ...(value.zones === undefined ? {} : { zones: value.zones }),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
       ...(sandbox.choice === undefined ? {} : { sandbox: sandbox.choice }),

@@ -264,16 +264,22 @@ export type Body =
         tool: string;
         shown: BlobRef;
         rule?: string;
-        kind?: string;
+        kind?: BlobRef;
         approvers?: number;
       };
     }
   /** One of several persons has said yes; `person` is who that is, `by` where it was said. */
-  | { type: 'approval.seconded'; data: { approval: string; by: string; person: string; note: BlobRef | null } }
+  | { type: 'approval.seconded'; data: { approval: string; by: string; person: string } }
   | {
       type: 'approval.answered';
-      /** `reason`: a person's words for the agent, whatever the verdict. */
-      data: { approval: string; verdict: ApprovalVerdict; by: string; reason: BlobRef | null };
+      /** `reason`: a person's words for the agent, whatever the verdict. `also`: those who had said yes before, where it needs several. */
+      data: {
+        approval: string;
+        verdict: ApprovalVerdict;
+        by: string;
+        reason: BlobRef | null;
+        also?: readonly string[];
+      };
     }
   /** `doubt`: the runtime itself asks, because it cannot tell whether the call took effect. */
   | { type: 'question.asked'; data: { question: string; call: string; doubt: boolean; text: BlobRef } }

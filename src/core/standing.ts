@@ -16,7 +16,7 @@ export interface CallKind {
   values: readonly NamedValue[];
 }
 
-/** The name of the value that stands for all arguments of a call that has no others. */
+/** The name of the value that stands for all arguments of a call that has no others; it is their hash. */
 export const WHOLE_CALL = '*';
 
 /** A value that a grant covers: this very one, or all that fit a pattern with `*` and `?`. */
@@ -51,6 +51,9 @@ export interface AskedAbout {
   /** What would change, where the tool can show it. */
   difference?: string;
 }
+
+/** Approvals of the same kind after which a standing grant is offered. */
+export const OFFERED_AFTER = 3;
 
 /** What a person says to an approval beside yes or no. */
 export interface Answering {

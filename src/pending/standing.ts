@@ -86,10 +86,21 @@ export class Standing implements StandingDesk {
     return this.#reading.run(async () => {
       for await (const event of store.read({ types: STANDING_TYPES, after: this.#seq })) {
         evolveBook(this.#book, event, await contentOf(store, event));
-        if (event.type === 'grant.used') this.#held.get(event.data.grant)?.delete(userOf(event.data));
+        if (event.type === 'grant.used') this.#recorded(event.data);
         this.#seq = event.seq;
       }
     });
+  }
+
+  settled(): Promise<void> {
+    return this.#reading.settled();
+  }
+
+  /** A use is on record: whoever else holds its number has to take another one. */
+  #recorded(used: EventOf<'grant.used'>['data']): void {
+    const users = this.#held.get(used.grant);
+    users?.delete(userOf(used));
+    for (const [user, use] of users ?? []) if (use !== null && use === used.use) users?.delete(user);
   }
 
   /** A run that has ended records no use any more. */

@@ -27,10 +27,15 @@ const builtin = (verdict: Verdict, name: string, reason: string): Decision => ({
 const shown = (text: string): string =>
   text.slice(0, 200).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${(char.codePointAt(0) as number).toString(16)}}`);
 
-function byRule(rule: Rule, whose: string): Decision {
+/** One part of the policy that spoke of a call; `by`: the rule it is, where it is one of a file. */
+export interface Voice extends Decision {
+  by?: Rule;
+}
+
+function byRule(rule: Rule, whose: string): Voice {
   const reason = rule.reason.trim() === '' ? `A rule of ${whose} says ${rule.verdict}.` : rule.reason;
   const { verdict, id, approvers = 1 } = rule;
-  return { verdict, rule: id, reason, ...(verdict === 'ask' && approvers > 1 ? { approvers } : {}) };
+  return { verdict, rule: id, reason, ...(verdict === 'ask' && approvers > 1 ? { approvers } : {}), by: rule };
 }
 
 /** How strict a decision is: a question to more persons is stricter than one to fewer. */
@@ -214,17 +219,23 @@ function flow(seen: Seen, facts: PolicyFacts): Decision[] {
   ];
 }
 
+/** Everything that speaks of a call, of which the strictest counts. */
+export function voices(call: PolicyCall, facts: PolicyFacts): Voice[] {
+  // Tool names are what providers accept; anything else, such as config.patch, is no tool whatever a list says.
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(call.tool))
+    return [builtin('deny', 'unknown-tool', `There is no tool ${shown(call.tool)}.`)];
+  if (!facts.tools.includes(call.tool))
+    return [builtin('deny', 'agent-tools', `${call.tool} is not among the agent's tools.`)];
+  const { seen, limits } = look(call, facts);
+  return [...limits, ...restrictions(seen, facts), ...judgeParts(seen, facts), ...flow(seen, facts)];
+}
+
 /**
  * May this call be made? Pure, total, closed by default. Deny beats ask beats allow; the order of rules plays no part in
  * the verdict. See `docs/formats/policy.md`.
  */
 export function decide(call: PolicyCall, facts: PolicyFacts): Decision {
-  // Tool names are what providers accept; anything else, such as config.patch, is no tool whatever a list says.
-  if (!/^[A-Za-z0-9_-]{1,64}$/.test(call.tool))
-    return builtin('deny', 'unknown-tool', `There is no tool ${shown(call.tool)}.`);
-  if (!facts.tools.includes(call.tool))
-    return builtin('deny', 'agent-tools', `${call.tool} is not among the agent's tools.`);
-  const { seen, limits } = look(call, facts);
-  const decisions = [...limits, ...restrictions(seen, facts), ...judgeParts(seen, facts), ...flow(seen, facts)];
-  return strictest(decisions) ?? builtin('deny', 'unknown', 'Nothing is known about this call.');
+  const found = strictest(voices(call, facts)) ?? builtin('deny', 'unknown', 'Nothing is known about this call.');
+  const { verdict, rule, reason, approvers } = found;
+  return { verdict, rule, reason, ...(approvers === undefined ? {} : { approvers }) };
 }

@@ -29,6 +29,19 @@ const timing = { zone: 'UTC', until: null, activeHours: null, jitter: 0 };
 const set = { schedule: 'a/n', agent: 'a', name: 'n', anchor: 0, paused: false };
 const skipped = { schedule: 'a/n', at: 1000, count: 1, task: null };
 
+const granted = {
+  grant: 'grt_1',
+  scope: 'task' as const,
+  agent: 'a',
+  tool: 'mail',
+  terms: blob,
+  over: [],
+  task: 'tsk_1',
+  until: null,
+  count: null,
+  approval: null,
+};
+
 const passed = { trigger: 'a/n', first: 'evt_1', last: 'evt_1', count: 1, detail: null, matter: null };
 const two = { last: 'evt_2', count: 2 };
 
@@ -297,6 +310,32 @@ const TABLE: Rows = {
       ['denied apr_1', { approval: 'apr_1', verdict: 'deny', by: 'person:owner', reason: null }],
     ],
   },
+  'approval.seconded': {
+    weighty: true,
+    rows: [['approves apr_1 as one of several', { approval: 'apr_1', by: 'owner', person: 'owner' }]],
+  },
+  'grant.given': {
+    weighty: true,
+    rows: [
+      ['lets a use mail in tsk_1 (grt_1): "words"', granted],
+      [
+        'lets a use mail from now on, 3 times, until 1970-01-01T00:00:01Z (grt_1): "words"',
+        { ...granted, scope: 'standing', task: null, count: 3, until: 1_000 },
+      ],
+    ],
+  },
+  'grant.used': { weighty: false, rows: [['uses grt_1', { grant: 'grt_1', run: 'r', call: 'c', use: null }]] },
+  'grant.revoked': { weighty: true, rows: [['revoked grt_1', { grant: 'grt_1' }]] },
+  'value.endorsed': {
+    weighty: true,
+    rows: [
+      [
+        'vouches for the address end_1: "words"',
+        { endorsement: 'end_1', kind: 'address', value: blob, approval: null },
+      ],
+    ],
+  },
+  'value.revoked': { weighty: true, rows: [['vouches for end_1 no more', { endorsement: 'end_1' }]] },
   'question.asked': {
     weighty: true,
     rows: [

@@ -14,9 +14,10 @@ import {
   showCall,
   type ToolCall,
 } from './ready.ts';
+import { aboutCall, kindRef } from './asking.ts';
 import { runCalls, stillAllowed } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
-import type { CallState } from '../run/state.ts';
+import type { CallState } from '../run/call.ts';
 import { handOver, callTask, waitsFor, takeResults } from './task.ts';
 import { readPlace, tellPerson } from './tell.ts';
 import { askedKey } from '../../core/records/matter.ts';
@@ -152,8 +153,18 @@ async function askApproval(turn: AgentTurn, open: readonly CallState[]): Promise
     // What the person has saved is part of what the command will see.
     if (ready.tool.effect === 'exec') await freshBase(turn, [ready]);
     const approval = deps.ids.next('apr');
-    const shown = log.put(showCall(log, ready, pinnedNames(turn)));
-    const data = { approval, call: call.id, tool: call.tool, shown };
+    const about = await aboutCall(turn, ready);
+    const shown = log.put({ ...showCall(log, ready, pinnedNames(turn)), about });
+    const { approvers = 1 } = call.asks ?? {};
+    const data = {
+      approval,
+      call: call.id,
+      tool: call.tool,
+      shown,
+      rule: about.rule,
+      kind: kindRef(turn, ready),
+      ...(approvers > 1 ? { approvers } : {}),
+    };
     log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
     if (ready.tool.effect === 'exec') break;
   }

@@ -23,7 +23,7 @@ import {
 } from './ready.ts';
 import { holdWork } from '../finish/hold.ts';
 import { openArtefact } from './artefacts.ts';
-import { openOutput, shorten, askQuestion, refuse } from './results.ts';
+import { openOutput, shorten, askQuestion, noteText, refuse } from './results.ts';
 import { loadJson, messageOf, type RunLog, type ShownCall, zoneOf } from '../run/log.ts';
 import { seenAs } from '../run/seen.ts';
 import type { ToolRecord } from '../run/state.ts';
@@ -84,7 +84,8 @@ async function finish(
   const before = worked();
   const { result, reconciled } = await work();
   const ms = worked() - before;
-  const text = deps.redact(unseen === undefined ? result.text : `${result.text}\n${unseen}`);
+  const said = [result.text, unseen, noteText(call)].filter((part) => part !== undefined);
+  const text = deps.redact(said.join('\n'));
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
     ok: result.ok,

@@ -1,13 +1,15 @@
+import { hash } from 'node:crypto';
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { CallFacts, Decision, PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import { decide } from '../../policy/decide.ts';
+import { rightsOf } from '../../policy/rights.ts';
 import { type GrantUse, kindValues } from '../../policy/standing.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog, ShownCall } from '../run/log.ts';
-import type { CallState, RunState } from '../run/state.ts';
+import type { CallState } from '../run/call.ts';
+import type { RunState } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
 import type { Label } from '../../core/labels.ts';
-import { commonReach } from '../../core/net/reach.ts';
 import { addressOf, ownerAddresses, placeOf } from '../../core/recipient.ts';
 import { SKILLS, type Skill } from '../../core/skill.ts';
 import { grantRule, grantStream, grantUseKey, type NamedValue } from '../../core/standing.ts';
@@ -16,19 +18,12 @@ import { visible, visibleLine } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
 
 export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
-  const { agents, settings } = deps.governance();
-  // A task has at most the rights of those who gave it: what narrows them narrows it.
-  const senders = (log.claim.task.origin?.senders ?? []).flatMap((name) => agents.get(name) ?? []);
+  const governance = deps.governance();
   return {
-    rules: settings.rules,
-    agentRules: [agent, ...senders].flatMap(({ rules }) => rules),
-    tools: agent.tools,
-    network: [settings.network ?? null, agent.network, ...senders.map(({ network }) => network)].reduce(commonReach),
-    leave: agent.network !== null,
-    ...(settings.network === undefined ? {} : { settingsNetwork: settings.network }),
+    ...rightsOf(governance, agent, log.claim.task.origin?.senders ?? []),
     sandboxed: deps.sandboxed(agent),
     labels: log.state.labels,
-    owners: ownerAddresses(settings.channels),
+    owners: ownerAddresses(governance.settings.channels),
   };
 }
 
@@ -39,7 +34,7 @@ const MAX_ASKED = 10;
 export function judge(turn: AgentTurn, ready: ReadyCall): Judged {
   const { call } = ready;
   const decision = decide(policyCall(turn, ready), policyFacts(turn));
-  const granted = decision.verdict === 'ask' ? byGrant(turn, ready, decision) : null;
+  const granted = decision.verdict === 'ask' && call.approval === null ? byGrant(turn, ready, decision) : null;
   if (granted !== null) return granted;
   if (decision.verdict === 'ask' && call.approval === null && asked(turn.log.state, call) >= MAX_ASKED)
     return tooOften();
@@ -69,7 +64,8 @@ function byGrant(turn: AgentTurn, ready: ReadyCall, { approvers = 1 }: Decision)
 
 /** What makes the call what it is, so that another one can be the same again. */
 export function kindOf(turn: AgentTurn, ready: ReadyCall): NamedValue[] {
-  return kindValues(policyCall(turn, ready), criticalValues(ready), () => canonicalJson(ready.input));
+  const whole = (): string => hash('sha256', canonicalJson(ready.input), 'base64url');
+  return kindValues(policyCall(turn, ready), criticalValues(ready), whole);
 }
 
 /** The arguments that the tool calls critical, a list of them one by one. */

@@ -28,7 +28,9 @@ export interface Vouching {
   fileVouched(path: string, oid: string): string | null;
   /** The grant that lets a call through which would ask, and holds a use of it; null if none does. */
   grantFor(call: Omit<AskingCall, 'at'>): GrantUse | null;
-  /** Takes in what others have committed. */
+  /** Resolves once what was committed before the call is taken in. */
+  settled(): Promise<void>;
+  /** Looks for what another process has committed. */
   refresh(): Promise<void>;
 }
 

@@ -7,6 +7,7 @@ import type { Blobs, EventLog, QueueOp, Store } from '../../core/ports/store.ts'
 import type { Claim, Task } from '../../core/task.ts';
 import { placeOf, zoneOfPlace } from '../../core/recipient.ts';
 import { scheduleId } from '../../core/schedule.ts';
+import type { AskedAbout } from '../../core/standing.ts';
 import type { Governance } from '../../core/agent.ts';
 import { contentOf, evolve, type RunState, startState } from './state.ts';
 import { readJson } from '../../core/records/json-blob.ts';
@@ -207,6 +208,8 @@ export interface ShownCall {
   text: string;
   /** What the approval binds: tool, arguments, and the files the call would see. */
   bound: string;
+  /** What stands behind it; earlier versions kept nothing of that. */
+  about?: AskedAbout;
 }
 
 /** The time zone of the work: that of the person or chat that asks for it, else of its schedule, else of the network. */

@@ -1,7 +1,8 @@
-import type { Effect, Event, EventOf } from '../../core/event.ts';
+import type { Event, EventOf } from '../../core/event.ts';
 import type { Change } from '../../core/files.ts';
 import { idIn } from '../../core/ids.ts';
-import { type Label, unionLabels } from '../../core/labels.ts';
+import type { Label } from '../../core/labels.ts';
+import type { LabelSource } from '../../core/standing.ts';
 import {
   type FileRef,
   type ModelErrorKind,
@@ -12,6 +13,8 @@ import {
   addUsage,
 } from '../../core/model.ts';
 import type { BlobRef } from '../../core/blob.ts';
+import { type CallState, newCalls } from './call.ts';
+import { addLabels, callWords } from './sources.ts';
 
 /** The blob of `tool.returned`. */
 export interface ToolRecord {
@@ -47,39 +50,6 @@ export interface Placed {
 /** The blob of `landing.conflicted`. */
 export interface Rebase {
   changes: Change[];
-}
-
-/** `asking`: a person will be asked once everything before it is done. */
-type CallPhase = 'new' | 'asking' | 'allowed' | 'waiting' | 'refused' | 'started' | 'returned';
-
-export interface CallState {
-  /** Ours, unique in the run; models repeat theirs. */
-  id: string;
-  modelId: string;
-  tool: string;
-  args: string;
-  phase: CallPhase;
-  /** Names the effect permanently. A retry a person asked for gets a new one. */
-  key: string;
-  effect: Effect | null;
-  idempotent: boolean;
-  approval: string | null;
-  question: string | null;
-  /** True if the question is the runtime's, about a call whose fate is unknown. */
-  doubt: boolean;
-  /** What a person answered. */
-  answer: string | null;
-  /** Tasks whose end the call waits for. */
-  tasks: string[];
-  /** Why a person is to be asked. */
-  asks: { rule: string; reason: string; approvers: number } | null;
-  /** The grant that has let it through. */
-  grant: string | null;
-  /** What the person who approved it said. */
-  note: string;
-  /** Why the call was refused, for the model. */
-  refusal: string | null;
-  result: { text: string; isError: boolean } | null;
 }
 
 type LandingPhase = 'none' | 'asked' | 'approved' | 'refused' | 'started' | 'done';
@@ -128,6 +98,8 @@ export interface RunState {
   /** What earlier turns have looked at counts no more. */
   looksAnew: boolean;
   labels: Label[];
+  /** Where they came from, as far as the run itself has met it. */
+  sources: LabelSource[];
   /** Failed model calls since the last answer. */
   failures: { choice: string; kind: ModelErrorKind }[];
   model: string | null;
@@ -183,6 +155,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     justRead: new Set(),
     looksAnew: false,
     labels: [...event.labels],
+    sources: [],
     failures: [],
     model: null,
     usage: NO_USAGE,
@@ -203,35 +176,6 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
 }
 
 const NOBODY = 'Nobody answered in time, so this call was denied.';
-
-function newCalls(state: RunState, answer: ModelMessage): CallState[] {
-  const calls: CallState[] = [];
-  for (const part of answer.parts) {
-    if (part.type !== 'call') continue;
-    const id = `s${state.step}c${calls.length + 1}`;
-    calls.push({
-      id,
-      modelId: part.id,
-      tool: part.tool,
-      args: part.args,
-      phase: 'new',
-      key: `${state.run}-${id}`,
-      effect: null,
-      idempotent: false,
-      approval: null,
-      question: null,
-      doubt: false,
-      answer: null,
-      tasks: [],
-      asks: null,
-      grant: null,
-      note: '',
-      refusal: null,
-      result: null,
-    });
-  }
-  return calls;
-}
 
 /** What `tool.returned` adds to the run's view. */
 function addResult(state: RunState, call: CallState | undefined, record: ToolRecord): void {
@@ -254,7 +198,7 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
 
 function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, content: unknown): void {
   const approved = data.verdict === 'approve';
-  if (approved) state.approvedBy.add(data.by);
+  if (approved) for (const by of [data.by, ...(data.also ?? [])]) state.approvedBy.add(by);
   if (data.approval === state.landingApproval) {
     state.landing = approved ? 'approved' : 'refused';
     return;
@@ -303,7 +247,7 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
     case 'question.answered': {
       const call = state.calls.find((each) => each.question === event.data.question);
       // A file that comes with an answer is from outside like any other.
-      state.labels = unionLabels(state.labels, event.labels);
+      addLabels(state, event.labels, 'a file that came with an answer');
       if (!call) return;
       call.phase = 'allowed';
       const { parts, files = [] } = content as UserMessage;
@@ -325,14 +269,13 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
       if (call) Object.assign(call, { phase: 'started', key, effect, idempotent, answer: null });
       return;
     }
-    case 'tool.returned':
-      state.labels = unionLabels(state.labels, event.data.labels);
-      addResult(
-        state,
-        state.calls.find((each) => each.id === event.data.call),
-        content as ToolRecord,
-      );
+    case 'tool.returned': {
+      const call = state.calls.find((each) => each.id === event.data.call);
+      if (event.data.labels.length > 0)
+        addLabels(state, event.data.labels, call === undefined ? event.data.tool : callWords(call));
+      addResult(state, call, content as ToolRecord);
       return;
+    }
     default:
   }
 }
@@ -422,7 +365,7 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.base = event.data.to;
       return;
     case 'message.taken':
-      state.labels = unionLabels(state.labels, event.labels);
+      addLabels(state, event.labels, 'a message that came meanwhile');
       state.arrived.push(event.data.content);
       state.absorbed.push(event.data.task);
       return;

@@ -1,0 +1,39 @@
+import type { Problem } from '../core/agent.ts';
+import { OWNER } from '../core/recipient.ts';
+import { recipientProblem, type Recipients } from './recipients.ts';
+import { problem, type YamlSource } from './yaml-source.ts';
+
+interface Given {
+  people?: Readonly<Record<string, readonly string[]>> | undefined;
+  policy?: { rules?: readonly { approvers?: number | undefined }[] | undefined } | undefined;
+}
+
+/** What is wrong with the persons that are named, and with rules that want more of them than there are. */
+export function peopleProblems(
+  { people = {}, policy }: Given,
+  recipients: Recipients,
+  source: YamlSource,
+  file: string,
+): Problem[] {
+  const found: Problem[] = [];
+  const add = (path: (string | number)[], said: string): void =>
+    void found.push(problem(file, source.lineOf(path), path.join('.'), said));
+  const seen = new Map<string, string>();
+  for (const [name, addresses] of Object.entries(people))
+    for (const [index, address] of addresses.entries()) {
+      const wrong = address === OWNER ? 'must be CHANNEL:ADDRESS' : recipientProblem(address, recipients);
+      if (wrong !== null) add(['people', name, index], wrong);
+      const other = seen.get(address);
+      if (other !== undefined) add(['people', name, index], `is an address of ${other} already`);
+      seen.set(address, name);
+    }
+  // Whoever is not named is the owner.
+  const persons = new Set([OWNER, ...Object.keys(people)]).size;
+  for (const [index, { approvers = 1 }] of (policy?.rules ?? []).entries())
+    if (approvers > persons)
+      add(
+        ['policy', 'rules', index, 'approvers'],
+        `wants ${approvers} persons, and ${persons === 1 ? 'only the owner is known' : `only ${persons} are known`}: name them under people`,
+      );
+  return found;
+}
