@@ -308,11 +308,11 @@ async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
 const NOT_YET = { seq: 0, id: '', version: 0, actor: '', cause: null, key: null, schema: 1, hash: '' };
 
 /** What came from outside with a trigger stands between marks, and as far as a model can be expected to read it. */
-function inputText({ id, from }: Task, input: unknown, limit: number): string {
+function inputText({ id, from }: Task, input: unknown, limit: number, mark: AgentDeps['mark']): string {
   const text = JSON.stringify(input);
   if (kindOf(from) !== 'trigger') return text;
   const cut = text.length > limit ? `\n[${text.length - limit} more characters were left out]` : '';
-  return wrapUntrusted(text.slice(0, limit).toWellFormed() + cut, from, id);
+  return wrapUntrusted(text.slice(0, limit).toWellFormed() + cut, from, mark(id));
 }
 
 /** The message the run answers; a task that came otherwise is put in words, with a note of where it comes from. */
@@ -323,7 +323,9 @@ async function firstMessage(deps: AgentDeps, task: Task): Promise<BlobRef[]> {
   const given = task.content === null ? {} : await loadJson<Partial<TaskContent>>(store, task.content);
   const { title = null, text = null, input = null, artefacts = [], late } = given;
   const limit = governance().settings.limits.toolOutput;
-  const said = [text ?? title, input === null ? null : inputText(task, input, limit)].filter(Boolean).join('\n');
+  const said = [text ?? title, input === null ? null : inputText(task, input, limit, deps.mark)]
+    .filter(Boolean)
+    .join('\n');
   const about = [
     `This is a task from ${task.from}${title === null ? '' : `: ${title}`}. Your answer is its result.`,
     ...(late === undefined ? [] : [lateText(late, deps.timeText(late.at, await zoneOf(deps, task)))]),

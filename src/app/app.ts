@@ -6,6 +6,7 @@ import { openMessengers, startMessengers } from './messengers.ts';
 import { modelsKnown, openModelSetup, openToolsAndModels } from './models.ts';
 import { type App, type AppOptions, plainly } from './options.ts';
 import { startPaused } from './pause.ts';
+import { openLivePolicy } from './policy.ts';
 import { noteUses, openSecretsDesk } from './secrets.ts';
 import { openRuntime } from './runtime.ts';
 import { openStatus, startUpkeep } from './upkeep.ts';
@@ -68,8 +69,9 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const page = openPage(options, adapters);
   const vault = openSecretsDesk({ ...adapters, home: options.home, root: options.workspace });
   parts.defer(noteUses(adapters));
+  const policy = openLivePolicy(adapters, agents);
   const publicUrl = (): string | null => trust.current().settings.publicUrl ?? null;
-  const served = { ...options, ...adapters, ...page, views, desk: setup, vault, runtime, publicUrl };
+  const served = { ...options, ...adapters, ...page, views, desk: setup, policy, vault, runtime, publicUrl };
   const gateway = await startGateway(served);
   parts.defer(() => gateway.close());
 

@@ -119,6 +119,11 @@ export async function openSkills({ workspace, env }: { workspace: string; env: E
   return open({ workspace, env, bundled: packageFolder('skills'), platform: process.platform });
 }
 
+/** What `ruche policy` needs. */
+export async function openPolicy(options: { workspace: string; env: Env }) {
+  return (await import('./policy.ts')).openPolicy(options);
+}
+
 /** Makes a workspace from a template, and an empty home. Rejects if the workspace's folder holds anything. */
 export async function initWorkspace(options: {
   home: string;

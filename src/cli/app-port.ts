@@ -1,5 +1,6 @@
 import type { Problem } from '../core/agent.ts';
 import type { Event } from '../core/event.ts';
+import type { PolicyDesk } from '../core/api/policy.ts';
 import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Store } from '../core/ports/store.ts';
@@ -39,6 +40,8 @@ export interface AppPort {
   }): Promise<{ desk: SecretsDesk; close(): Promise<void> } | null>;
   /** Skills of the package and of the workspace. */
   openSkills(options: { workspace: string; env: Env }): Promise<SkillsPort>;
+  /** What the files of a workspace say about calls. */
+  openPolicy(options: { workspace: string; env: Env }): Promise<PolicyPort>;
   openSimulation(): Promise<SimulationPort>;
 }
 
@@ -168,6 +171,10 @@ export type AddedSkill =
       problems: readonly Problem[];
     }
   | { ok: false; why: string; problems: readonly Problem[] };
+
+export interface PolicyPort extends PolicyDesk {
+  close(): Promise<void>;
+}
 
 /** A network that is played: models, clock and channel are scripted, and nothing else. */
 export interface SimulationPort {

@@ -6,6 +6,7 @@ import type { AskFlags } from './ask.ts';
 import type { LogFlags } from './log-filter.ts';
 import type { AgentsFlags } from './pause.ts';
 import type { ModelsFlags } from './models.ts';
+import type { PolicyFlags } from './policy.ts';
 import type { SecretsFlags } from './secrets.ts';
 import type { SimulateFlags } from './simulate.ts';
 import type { SkillsFlags } from './skills.ts';
@@ -47,6 +48,7 @@ type Flags = PlaceFlags &
   LogFlags &
   ModelsFlags &
   TasksFlags &
+  PolicyFlags &
   SecretsFlags &
   SkillsFlags &
   AgentsFlags &
@@ -88,6 +90,7 @@ function build(io: Io, result: { code: number }): Command {
   serving(command, act, io);
   talking(command, act, io);
   looking(command, act, io);
+  ruling(command, act, io);
   steering(command, act, io);
   keeping(command, act, io);
   playing(program, result, io);
@@ -266,6 +269,21 @@ function agreeing(command: MakeCommand, act: MakeAct, io: Io): void {
       act(flags, async (options) =>
         (await import('./standing.ts')).standing(io, options, 'endorsement', { action: action ?? 'list', id }, flags),
       ),
+    );
+}
+
+/** What the rules say. */
+function ruling(command: MakeCommand, act: MakeAct, io: Io): void {
+  command('policy <action> [words...]', 'explain AGENT "shell: git push": what the rules say about a call, and why')
+    .option('--labels <list>', 'explain: as in a run with these labels: untrusted, private')
+    .option('--sender <who>', 'explain: as if this one had asked: owner, CHANNEL:ADDRESS, agent:NAME …')
+    .option('--queue <name>', 'explain: as in a task of this queue')
+    .option('--at <time>', 'explain: as at this time, such as 2026-11-23T08:15')
+    .option('--cost <usd>', 'explain: as in a run that has cost this much')
+    .option('--vouched <names>', 'explain: as if somebody had approved the values of these arguments')
+    .option('--json', 'print JSON')
+    .action((action: string, words: string[], flags: Flags) =>
+      act(flags, async (options) => (await import('./policy.ts')).policy(io, options, [action, ...words], flags)),
     );
 }
 

@@ -95,7 +95,9 @@ function grantText(grant: GrantView, now: number): string {
     task === null ? null : `in ${task}`,
     until === null ? null : `${until > now ? 'ends' : 'ended'} ${farAway(until, now)}`,
     `${used1}${lastUsed === null ? '' : `, last ${farAway(lastUsed, now)}`}`,
-    labels.length === 0 ? 'only while nothing from outside was read' : `also when the run has seen ${labels.join(', ')}`,
+    labels.length === 0
+      ? 'only while nothing from outside was read'
+      : `also when the run has seen ${labels.join(', ')}`,
     `by ${visibleLine(by)} ${farAway(at, now)}`,
   ];
   const head = `${id}  ${agent} may use ${tool}: ${what}${state === 'active' ? '' : ` (${state})`}`;

@@ -7,6 +7,7 @@ import { bareOrigin } from '../core/net/host.ts';
 import { networkSchema } from './network-schema.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
+import { agentRoutingSchema, routingSchema } from './routing-schema.ts';
 import { quietSchema } from './quiet.ts';
 import { secretsSchema } from './secret-bindings.ts';
 import { recipient, scheduleSchema } from './schedule-schema.ts';
@@ -14,6 +15,7 @@ import { sandboxKeys } from './sandbox.ts';
 import { timeNeeded } from './validate.ts';
 import { triggerSchema } from './trigger-schema.ts';
 import { isSkillName } from '../core/skill.ts';
+import { usablePathPattern } from '../core/text/glob.ts';
 
 // The shape of `ruche.yaml` and of the front matter of an AGENT.md. Editors get JSON Schemas made of the same objects.
 
@@ -186,6 +188,7 @@ const models = <Entry extends z.ZodType>(provider: Entry) =>
       light: tier.describe('Models for small work, in order of preference: provider/model.').optional(),
       standard: tier.describe('Models for everyday work, in order of preference.').optional(),
       strong: tier.describe('Models for hard work, in order of preference.').optional(),
+      routing: routingSchema.optional(),
     })
     .describe(
       'Without models those that are found are used: a key in the environment or in home, or Ollama; else the demo.',
@@ -257,6 +260,13 @@ const settings = z.strictObject({
     .optional(),
   network: networkSchema
     .describe('The hosts that agents may reach at most; their own lists narrow it and give leave. Any unless given.')
+    .optional(),
+  private: z
+    .array(z.string().min(1).refine(usablePathPattern, { error: 'must be a path pattern without ..' }))
+    .max(100)
+    .describe(
+      'Globs of files with private data. Whoever reads one is asked before data leaves together with text from outside.',
+    )
     .optional(),
   queues: z
     .record(
@@ -342,6 +352,7 @@ export const agentSchema = z.strictObject({
     })
     .describe('A tier (light, standard, strong) or provider/model; standard unless given.')
     .optional(),
+  routing: agentRoutingSchema.optional(),
   tools: z.array(z.string().min(1).max(64)).max(100).describe('Tools the agent may use; others are denied.').optional(),
   rules: z.array(narrowingRule).max(1000).describe('May only narrow the rules of ruche.yaml.').optional(),
   network: networkSchema

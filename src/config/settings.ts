@@ -19,6 +19,7 @@ import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
+import { routingOf, routingProblems } from './routing-schema.ts';
 import { peopleProblems } from './people.ts';
 import { quietOf, zoneProblems } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
@@ -85,8 +86,7 @@ interface RuleSource {
 export function toRule(source: RuleSource): Rule {
   const { id, reason, approvers = 1 } = source;
   if (source.allow) return { id, verdict: 'allow', match: source.allow, reason };
-  if (source.ask)
-    return { id, verdict: 'ask', match: source.ask, reason, ...(approvers > 1 ? { approvers } : {}) };
+  if (source.ask) return { id, verdict: 'ask', match: source.ask, reason, ...(approvers > 1 ? { approvers } : {}) };
   return { id, verdict: 'deny', match: source.deny ?? {}, reason };
 }
 
@@ -216,6 +216,8 @@ export function parseSettings(
       const said = `names the provider "${name}", which is not among models.providers (${listed(named)}).${didYouMean(name, named)}`;
       problems.push(problem(file, source.lineOf(path), path.join('.'), said));
     }
+  const routing = value.models?.routing;
+  if (routing) problems.push(...routingProblems(routing, ['models', 'routing'], named, { source, file }));
   const rules = value.policy?.rules ?? [];
   for (const found of checkRules(rules, source, file, ['policy', 'rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
@@ -242,12 +244,14 @@ export function parseSettings(
       ...(quiet === null ? {} : { quiet: quiet.quiet }),
       providers,
       tiers: tiersOf(tiers),
+      ...(routing === undefined ? {} : { routing: routingOf(routing) }),
       rules: rules.map(toRule),
       channels,
       bindings: (value.bindings ?? []).map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })),
       checks: [...new Set(value.checks)],
       compaction: compactionOf(value.compaction),
       ...(value.network === undefined ? {} : { network: reachesOf(value.network) }),
+      ...(value.private === undefined ? {} : { privatePaths: value.private }),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
       ...(value.people === undefined ? {} : { people: value.people }),
       ...(value.approvals?.expire === undefined ? {} : { approvalMs: readDuration(value.approvals.expire) }),

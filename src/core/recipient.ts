@@ -38,8 +38,10 @@ export const ownerAddresses = (channels: Owned): string[] =>
  * Who that is, of those that `ruche.yaml` tells apart: the name under which it lists the address, else the owner. So two addresses
  * that nobody has called different persons are one.
  */
-export const personOf = ({ people = {} }: { people?: Readonly<Record<string, readonly string[]>> }, by: string): string =>
-  Object.entries(people).find(([, addresses]) => addresses.includes(by))?.[0] ?? OWNER;
+export const personOf = (
+  { people = {} }: { people?: Readonly<Record<string, readonly string[]>> },
+  by: string,
+): string => Object.entries(people).find(([, addresses]) => addresses.includes(by))?.[0] ?? OWNER;
 
 /** The quiet hours of an address: its own, else everybody's; null for none. */
 export function quietHoursOf(

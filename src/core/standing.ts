@@ -37,6 +37,9 @@ export interface LabelSource {
   what: string;
 }
 
+/** `critical` false: it is part of what the call is, and nobody has to vouch for it. */
+export type AskedValue = CriticalValue & { critical?: false };
+
 /** The part of an approval's blob that says what stands behind it. */
 export interface AskedAbout {
   rule: string;
@@ -44,7 +47,7 @@ export interface AskedAbout {
   labels: readonly Label[];
   sources: readonly LabelSource[];
   /** The kind of the call, with who vouches for what. */
-  values: readonly CriticalValue[];
+  values: readonly AskedValue[];
   /** What the run has cost so far, in USD; `unpriced`: at least that. */
   costUsd: number;
   unpriced?: true;
@@ -151,4 +154,3 @@ export const grantUseKey = (id: string, use: number | string): string => `used:$
 export const revokedKey = (id: string): string => `revoked:${id}`;
 /** Unique key of what one person says to an approval that needs several. */
 export const voteKey = (approval: string, person: string): string => `vote:${approval}:${person}`;
-

@@ -1,4 +1,5 @@
 import { StoreUnavailable } from '../core/ports/store.ts';
+import type { PolicyDesk } from '../core/api/policy.ts';
 import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
 import * as control from './api/control.ts';
@@ -15,6 +16,7 @@ import {
   proveOwn,
 } from './api/login.ts';
 import { streamEvents, streamLive } from './api/streams.ts';
+import * as policy from './api/policy.ts';
 import * as secrets from './api/secrets.ts';
 import * as standing from './api/standing.ts';
 import * as tasks from './api/tasks.ts';
@@ -111,6 +113,7 @@ export function endpointsOf(context: GatewayContext): readonly Endpoint[] {
 
   if (context.views) viewRoutes(on, context, context.views);
   if (context.desk) deskRoutes(on, context, context.desk);
+  if (context.policy) policyRoutes(on, context, context.policy);
   if (context.secrets) secretRoutes(on, context, context.secrets);
   if (context.logins) loginRoutes(on, context, context.logins);
   return endpoints;
@@ -168,6 +171,12 @@ function deskRoutes(on: On, context: GatewayContext, desk: ModelDesk): void {
   on('GET', '/api/models', (request) => control.getModels(context, desk, request));
   on('POST', '/api/models/test', (request) => control.testModel(context, desk, request));
   on('POST', '/api/setup', (request) => control.setUpModel(context, desk, request));
+}
+
+function policyRoutes(on: On, context: GatewayContext, desk: PolicyDesk): void {
+  on('GET', '/api/policy', (request) => policy.getPolicy(desk, request));
+  on('GET', '/api/policy/agents/:name', (request) => policy.getRights(desk, request));
+  on('POST', '/api/policy/explain', (request) => policy.explainCall(context, desk, request));
 }
 
 function secretRoutes(on: On, context: GatewayContext, desk: SecretsDesk): void {

@@ -5,17 +5,21 @@ import type { AnswerResult } from '../core/api/runtime.ts';
 import type { CriticalValue } from '../core/policy.ts';
 import { putJson, readJson } from '../core/records/json-blob.ts';
 import { answeredKey, askedKey } from '../core/records/matter.ts';
-import { type Answering, type AskedAbout, grantStream, type GrantValue, voteKey, WHOLE_CALL } from '../core/standing.ts';
+import {
+  type Answering,
+  type AskedAbout,
+  grantStream,
+  type GrantValue,
+  voteKey,
+  WHOLE_CALL,
+} from '../core/standing.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { globProblem, kindOfValue } from '../policy/standing.ts';
 import { answered, type MailDeps, settleWait, startOf, wrongKind } from './pending.ts';
 import type { Standing } from './standing.ts';
 import { votesFor } from './votes.ts';
 
-export type ApproveDeps = Pick<
-  MailDeps,
-  'store' | 'clock' | 'ids' | 'redact' | 'answerHeld' | 'standing' | 'person'
->;
+export type ApproveDeps = Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact' | 'answerHeld' | 'standing' | 'person'>;
 
 /** What earlier versions wrote below a difference that they had cut. */
 const WAS_CUT = /\n… (\d+ more characters); SHA-256 of the whole [0-9a-f]{64}$/;
@@ -85,11 +89,7 @@ export async function approve(
 }
 
 /** Denies an approval that nobody has answered in time. */
-export async function expire(
-  deps: Pick<MailDeps, 'store' | 'answerHeld'>,
-  id: string,
-  why: string,
-): Promise<void> {
+export async function expire(deps: Pick<MailDeps, 'store' | 'answerHeld'>, id: string, why: string): Promise<void> {
   const asked = await deps.store.byKey(askedKey(id));
   if (asked?.type === 'config.held') await deps.answerHeld(id, 'deny', 'runtime');
   if (asked?.type !== 'approval.asked') return;
@@ -120,7 +120,11 @@ async function second(
     const before = await store.byKey(answeredKey(id));
     if (before !== null) return answered(before, task, id);
     if (task === null || (await store.task(task))?.status !== 'waiting')
-      return { ok: false, why: 'unknown', message: `The run that asked ${id} has ended. Nothing waits for the answer.` };
+      return {
+        ok: false,
+        why: 'unknown',
+        message: `The run that asked ${id} has ended. Nothing waits for the answer.`,
+      };
     const more = { needed, have: others.length + 1 };
     // Said twice, also over another channel, it is one person's word.
     if (votes.length > others.length) return { ok: true, task, more };
@@ -147,7 +151,8 @@ async function beside(
   const events: NewEvent[] = [];
   for (const name of answering.vouch ?? []) {
     const values = about.values.filter((each) => each.name === name && name !== WHOLE_CALL);
-    if (values.length === 0) return no(`The call has no value "${name}" to vouch for: it has ${namesOf(about.values)}.`);
+    if (values.length === 0)
+      return no(`The call has no value "${name}" to vouch for: it has ${namesOf(about.values)}.`);
     if (values.some(({ value }) => /\p{C}/u.test(value)))
       return no(`${name} has characters that cannot be seen, so nobody can vouch for it.`);
     for (const value of values)

@@ -244,4 +244,3 @@ function endorsementProblem(
     return 'A file is written PATH@BLOB, with the whole id of its content: see `git rev-parse HEAD:PATH`.';
   return null;
 }
-

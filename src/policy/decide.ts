@@ -110,7 +110,7 @@ function byList(
 }
 
 /** What is told an owner does not leave the house. */
-const isOwner = ({ call }: Seen, { owners = [] }: PolicyFacts): boolean =>
+const isOwner = (call: PolicyCall, { owners = [] }: Pick<PolicyFacts, 'owners'>): boolean =>
   call.to !== undefined && owners.includes(call.to);
 
 /** What a part of the call gets where no rule speaks of it. */
@@ -129,7 +129,7 @@ function byDefault(part: Part, seen: Seen, facts: PolicyFacts): Decision {
       ? builtin('allow', 'sandboxed-shell', `The command runs confined, ${commandReach(facts)}.`)
       : builtin('ask', 'unsandboxed-shell', 'Nothing confines this command: it has no sandbox.');
   if (seen.call.to !== undefined)
-    return isOwner(seen, facts)
+    return isOwner(seen.call, facts)
       ? builtin('allow', 'tell-owner', 'The owner may always be told something.')
       : builtin('ask', 'tell-other', `${shown(seen.call.to)} is not an owner of this network.`);
   return question === true && effect === 'read'
@@ -195,28 +195,33 @@ export const commandNetwork = ({ network, leave }: Pick<PolicyFacts, 'network' |
 const commandReach = (facts: PolicyFacts): string =>
   commandNetwork(facts).length === 0 ? 'without network' : "with the agent's network list";
 
+/** Whether a call leaves the house or cannot be undone; telling an owner something does not. */
+export function leaves(call: PolicyCall, facts: Pick<PolicyFacts, 'owners' | 'network' | 'leave'>): boolean {
+  if (call.leaves !== undefined) return call.leaves;
+  if (call.command !== undefined && commandNetwork(facts).length > 0) return true;
+  return call.url !== undefined || (call.effect === 'send' && !isOwner(call, facts));
+}
+
 /**
- * Data that came from outside and private data in one run: what is allowed to go out could carry the one to the other. A
- * command that reaches hosts brings in from outside by itself.
+ * The rule of two: of text from outside, private data and an effect that leaves, a run has at most two without a question.
+ * What came from outside could make it carry the private data anywhere, unless somebody who may has said where. A command
+ * that reaches hosts brings in from outside by itself.
  */
 function flow(seen: Seen, facts: PolicyFacts): Decision[] {
-  if (seen.command !== null && facts.labels.includes('private') && commandNetwork(facts).length > 0)
-    return [
-      builtin(
-        'ask',
-        'private-command-flow',
-        'The run has read private data and this command could send it to hosts of the network list, so a person decides.',
-      ),
-    ];
-  const leaves = seen.target !== null || (seen.call.effect === 'send' && !isOwner(seen, facts));
-  if (!leaves || !facts.labels.includes('untrusted') || !facts.labels.includes('private')) return [];
-  return [
-    builtin(
-      'ask',
-      'untrusted-private-flow',
-      'The run has read private data and text from outside, so a person decides what leaves.',
-    ),
-  ];
+  const { call } = seen;
+  if (!facts.labels.includes('private') || !leaves(call, facts)) return [];
+  const reaching = call.command !== undefined && commandNetwork(facts).length > 0;
+  if (!facts.labels.includes('untrusted') && !reaching) return [];
+  const critical = facts.critical ?? [];
+  const open = critical.filter(({ vouched }) => vouched === null);
+  if (critical.length > 0 && open.length === 0) return [];
+  // Names alone: the values are somebody's words, which events do not hold.
+  const named = [...new Set(open.map(({ name }) => shown(name)))];
+  const why = reaching
+    ? 'The run has read private data, and this command could send it to hosts of the network list'
+    : 'The run has read private data and text from outside, and this leaves or cannot be undone';
+  const what = open.length === 0 ? '' : ` Nobody has vouched for: ${named.join(', ')}.`;
+  return [builtin('ask', 'rule-of-two', `${why}, so a person decides.${what}`)];
 }
 
 /** Everything that speaks of a call, of which the strictest counts. */

@@ -1,6 +1,7 @@
 import type { Agent, Governance } from '../core/agent.ts';
 import { commonReach } from '../core/net/reach.ts';
 import type { PolicyFacts } from '../core/policy.ts';
+import { canonicalJson } from '../core/text/json.ts';
 
 type Rights = Pick<PolicyFacts, 'rules' | 'agentRules' | 'tools' | 'network' | 'leave' | 'settingsNetwork'>;
 
@@ -19,4 +20,11 @@ export function rightsOf(
     leave: agent.network !== null,
     ...(settings.network === undefined ? {} : { settingsNetwork: settings.network }),
   };
+}
+
+/** Whether an agent may do what another may not: a tool, a place, commands that are less confined. */
+export function widens(from: Agent, to: Agent): boolean {
+  if (to.tools.some((tool) => !from.tools.includes(tool))) return true;
+  if (from.network === null) return false;
+  return to.network === null || canonicalJson(commonReach(from.network, to.network)) !== canonicalJson(to.network);
 }

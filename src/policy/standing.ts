@@ -264,11 +264,7 @@ export interface GrantUse {
  * The grant that lets the call through; null if none does. A call that has used one may still make use of it, as long as it is in
  * force.
  */
-export function grantFor(
-  book: StandingBook,
-  call: AskingCall,
-  held: HeldUses,
-): GrantUse | null {
+export function grantFor(book: StandingBook, call: AskingCall, held: HeldUses): GrantUse | null {
   for (const id of book.byCall.get(callKey(call)) ?? []) {
     const grant = book.grants.get(id);
     if (grant?.values == null) continue;

@@ -112,7 +112,11 @@ test('a standing grant lets calls through by value or pattern as often as it say
     async (loop, log) => {
       const first = await loop.send('go', 'a');
       const globs = { to: '*@x.org' };
-      const given = await loop.runtime.approve(waitOf(first), 'approve', 'owner', { scope: 'standing', count: 5, globs });
+      const given = await loop.runtime.approve(waitOf(first), 'approve', 'owner', {
+        scope: 'standing',
+        count: 5,
+        globs,
+      });
       assert.ok(given.ok);
       assert.equal((await loop.settled(first.task)).status, 'done');
       const other = await loop.send('more', 'b');
@@ -236,4 +240,3 @@ test('a use that is on record is one after a restart, too', () =>
     },
     { store: onDisk },
   ));
-

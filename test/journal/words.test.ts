@@ -373,6 +373,10 @@ const TABLE: Rows = {
       ['list done in 3 ms (found after a restart): "words"', { ...returned, reconciled: true }],
     ],
   },
+  'files.labelled': {
+    weighty: false,
+    rows: [['put on record where 2 files came from', { files: 2, detail: blob }]],
+  },
   'landing.started': {
     weighty: false,
     rows: [

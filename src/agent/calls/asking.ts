@@ -1,27 +1,30 @@
 import { hash } from 'node:crypto';
 import type { AgentTurn } from '../run/deps.ts';
-import { type EngineToolCall, kindOf, type ToolCall } from './ready.ts';
+import { kindOfCall } from './granting.ts';
+import { callFacts, policyCall, type ReadyCall } from './ready.ts';
 import type { BlobRef } from '../../core/blob.ts';
-import type { CriticalValue } from '../../core/policy.ts';
-import type { AskedAbout, LabelSource } from '../../core/standing.ts';
+import type { AskedAbout, AskedValue, CallKind, LabelSource } from '../../core/standing.ts';
 import { canonicalJson } from '../../core/text/json.ts';
 import { visibleLine } from '../../core/text/untrusted.ts';
 import { messageOf } from '../run/log.ts';
 
-type Ready = ToolCall | EngineToolCall;
-
 /** What a person who is asked for a call should know beside the call. */
-export async function aboutCall(turn: AgentTurn, ready: Ready): Promise<AskedAbout> {
-  const { deps, log } = turn;
+export async function aboutCall(turn: AgentTurn, ready: ReadyCall): Promise<{ about: AskedAbout; kind: BlobRef }> {
+  const { log } = turn;
   const { labels, costUsd, unpriced } = log.state;
   const { rule = '', reason = '' } = ready.call.asks ?? {};
-  const values = kindOf(turn, ready).map(({ name, value }): CriticalValue => {
-    const endorsed = deps.standing.vouchedBy(name, value);
-    const vouched = endorsed === null ? { vouched: null } : { vouched: 'endorsed' as const, by: endorsed };
-    return { name, value, ...vouched };
+  const call = policyCall(turn, ready);
+  const facts = await callFacts(turn, ready, call);
+  const kind = kindOfCall(turn, ready.input, { call, facts });
+  // The critical ones come first, in their order.
+  const values = kind.values.map((each, index): AskedValue => {
+    const { vouched = null, by } = facts.critical?.[index] ?? {};
+    if (facts.critical?.[index] === undefined) return { ...each, vouched: null, critical: false };
+    return { ...each, vouched, ...(by === undefined ? {} : { by }) };
   });
   const sources = labels.length === 0 ? [] : await sourcesOf(turn);
-  return { rule, reason, labels, sources, values, costUsd, ...(unpriced ? { unpriced } : {}) };
+  const about = { rule, reason, labels, sources, values, costUsd, ...(unpriced ? { unpriced } : {}) };
+  return { about, kind: kindRef(turn, kind) };
 }
 
 /** Where the run's labels came from: what it has met itself, and before that what it began with. */
@@ -41,7 +44,6 @@ async function sourcesOf({ deps, log }: AgentTurn): Promise<LabelSource[]> {
  * Equal for calls of a kind, by which it is known that the same was approved before. It says nothing by itself: the
  * conversation may be erased, and this is not.
  */
-export function kindRef(turn: AgentTurn, ready: Ready): BlobRef {
-  const kind = { agent: turn.agent.name, tool: ready.tool.name, values: kindOf(turn, ready) };
+function kindRef(turn: AgentTurn, kind: CallKind): BlobRef {
   return turn.log.putCommon({ kind: hash('sha256', canonicalJson(kind), 'base64url') });
 }

@@ -44,7 +44,10 @@ export function giveText(
   const { toolOutput } = deps.governance().settings.limits;
   const record: ToolRecord = {
     ok,
-    ...shorten(deps.redact([text, noteText(call)].filter((part) => part !== undefined).join('\n')), toolOutput, { call: call.id, reader: usualTool(deps.tools(), 'reading') }),
+    ...shorten(deps.redact([text, noteText(call)].filter((part) => part !== undefined).join('\n')), toolOutput, {
+      call: call.id,
+      reader: usualTool(deps.tools(), 'reading'),
+    }),
     changes: [],
     seen: {},
   };

@@ -260,7 +260,7 @@ async function saidIn(store: AgentDeps['store'], task: Task): Promise<string> {
 
 /** How the tasks stand, one paragraph each, as the model reads it. */
 async function describeTasks(
-  { store }: AgentDeps,
+  { store, mark }: AgentDeps,
   call: CallState,
   ids: readonly string[],
 ): Promise<{ text: string; labels: Label[]; done: boolean }> {
@@ -275,7 +275,7 @@ async function describeTasks(
     done &&= task.status === 'done';
     const said = await saidBy(store, task);
     // What came from outside stays marked on its way from agent to agent.
-    const text = own.includes('untrusted') ? wrapUntrusted(said, `the task ${id}`, `${call.key}-${id}`) : said;
+    const text = own.includes('untrusted') ? wrapUntrusted(said, `the task ${id}`, mark(`${call.key}-${id}`)) : said;
     lines.push(`${id} (${task.queue}): ${task.status}${text === '' ? '' : `\n${text}`}`);
   }
   return { text: lines.join('\n\n'), labels, done };

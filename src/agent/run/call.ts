@@ -27,6 +27,8 @@ export interface CallState {
   asks: { rule: string; reason: string; approvers: number } | null;
   /** The grant that has let it through. */
   grant: string | null;
+  /** Grants of which a use is on record, or about to be. */
+  uses: Set<string>;
   /** What the person who approved it said. */
   note: string;
   /** Why the call was refused, for the model. */
@@ -56,6 +58,7 @@ export function newCalls({ run, step }: { run: string; step: number }, answer: M
       tasks: [],
       asks: null,
       grant: null,
+      uses: new Set(),
       note: '',
       refusal: null,
       result: null,
@@ -63,4 +66,3 @@ export function newCalls({ run, step }: { run: string; step: number }, answer: M
   }
   return calls;
 }
-

@@ -8,6 +8,7 @@ import type { Ids } from '../../core/ids.ts';
 import type { ModelChoice, ModelError } from '../../core/model.ts';
 import type { GovernanceReader } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
+import type { FileLabels } from '../../core/records/file-labels.ts';
 import type { Place } from '../../core/recipient.ts';
 import type { Net } from '../../core/ports/net.ts';
 import type { Store } from '../../core/ports/store.ts';
@@ -76,6 +77,10 @@ export interface AgentDeps {
   /** Ends a task and all it has led to. False if it had ended already. */
   cancelTask(task: string, by: string): Promise<boolean>;
   conversations: ConversationCache;
+  /** What no author of text can guess, the same for the same name in this home. */
+  mark(name: string): string;
+  /** Where the content of files came from. */
+  fileLabels: FileLabels;
   landingOrder: LandingOrder;
   hindrances: Hindrances;
   clock: Clock;

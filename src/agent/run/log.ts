@@ -9,7 +9,7 @@ import { placeOf, zoneOfPlace } from '../../core/recipient.ts';
 import { scheduleId } from '../../core/schedule.ts';
 import type { AskedAbout } from '../../core/standing.ts';
 import type { Governance } from '../../core/agent.ts';
-import { contentOf, evolve, type RunState, startState } from './state.ts';
+import { evolve, type RunState, startState } from './state.ts';
 import { readJson } from '../../core/records/json-blob.ts';
 import { matterRaised } from '../../core/records/matter.ts';
 
@@ -145,6 +145,27 @@ export class RunLog {
       const entry = pending[index];
       if (entry) entry.id = event.id;
     });
+  }
+}
+
+/** The blob an event's meaning depends on, if it does. */
+function contentOf(event: Event): BlobRef | null {
+  switch (event.type) {
+    case 'model.called':
+      return event.data.request;
+    case 'model.answered':
+      return event.data.answer;
+    case 'tool.returned':
+      return event.data.result;
+    case 'approval.answered':
+      return event.data.reason;
+    case 'question.answered':
+      return event.data.answer;
+    case 'landing.conflicted':
+    case 'files.placed':
+      return event.data.detail;
+    default:
+      return null;
   }
 }
 

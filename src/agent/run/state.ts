@@ -15,6 +15,7 @@ import {
 import type { BlobRef } from '../../core/blob.ts';
 import { type CallState, newCalls } from './call.ts';
 import { addLabels, callWords } from './sources.ts';
+import type { KeptRecord } from '../../core/policy.ts';
 
 /** The blob of `tool.returned`. */
 export interface ToolRecord {
@@ -26,6 +27,8 @@ export interface ToolRecord {
   changes: Change[];
   /** Blob oid by path, null where there is no file. */
   seen: Record<string, string | null>;
+  /** What the service keeps, of which it tells. */
+  records?: readonly KeptRecord[];
 }
 
 /** The blob of `model.called`: every part of the request by hash, so that a long conversation is stored once. */
@@ -50,6 +53,8 @@ export interface Placed {
 /** The blob of `landing.conflicted`. */
 export interface Rebase {
   changes: Change[];
+  /** Labels of those that were joined with what others had written. */
+  labels?: [path: string, labels: Label[]][];
 }
 
 type LandingPhase = 'none' | 'asked' | 'approved' | 'refused' | 'started' | 'done';
@@ -84,6 +89,8 @@ export interface RunState {
   /** The first part of an answer that goes on; '' for one that is whole by itself. */
   begun: string;
   changes: Map<string, Change>;
+  /** Labels that the run had when it changed a path; nothing where it had none. */
+  marks: Map<string, readonly Label[]>;
   /** Paths it has landed before its end, when it handed work over. */
   landed: Set<string>;
   /** Tasks it has made or joined. */
@@ -100,6 +107,8 @@ export interface RunState {
   labels: Label[];
   /** Where they came from, as far as the run itself has met it. */
   sources: LabelSource[];
+  /** What services keep, as its tools have told of it. */
+  records: readonly KeptRecord[];
   /** Failed model calls since the last answer. */
   failures: { choice: string; kind: ModelErrorKind }[];
   model: string | null;
@@ -147,6 +156,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     goesOn: null,
     begun: '',
     changes: new Map(),
+    marks: new Map(),
     landed: new Set(),
     created: [],
     answerFiles: [],
@@ -156,6 +166,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     looksAnew: false,
     labels: [...event.labels],
     sources: [],
+    records: [],
     failures: [],
     model: null,
     usage: NO_USAGE,
@@ -177,9 +188,17 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
 
 const NOBODY = 'Nobody answered in time, so this call was denied.';
 
+/** What the run writes comes from all it has read. */
+function mark({ marks, labels }: RunState, { path, oid }: Change): void {
+  if (oid === null || labels.length === 0) marks.delete(path);
+  else marks.set(path, labels);
+}
+
 /** What `tool.returned` adds to the run's view. */
 function addResult(state: RunState, call: CallState | undefined, record: ToolRecord): void {
+  if (record.records !== undefined) state.records = [...state.records, ...record.records].slice(-5000);
   for (const change of record.changes) {
+    mark(state, change);
     const before = state.changes.get(change.path);
     state.changes.set(change.path, before ? { ...change, was: before.was } : change);
   }
@@ -334,11 +353,12 @@ function place(state: RunState, { changes }: Placed): void {
   if (changes.length === 0 || changes.some(({ path }) => !state.placed.has(path))) state.answerFiles = [];
   for (const change of changes) {
     state.changes.set(change.path, change);
+    mark(state, change);
     state.placed.add(change.path);
   }
 }
 
-function rebase(state: RunState, onto: string, { changes }: Rebase): void {
+function rebase(state: RunState, onto: string, { changes, labels = [] }: Rebase): void {
   if (onto !== state.base) {
     state.conflicts += 1;
     // What the model read before may have changed under it: it must read again before it edits.
@@ -346,7 +366,12 @@ function rebase(state: RunState, onto: string, { changes }: Rebase): void {
   } else if (changes.length === state.changes.size) state.refusals += 1;
   const kept = new Map(changes.map((change) => [change.path, change]));
   // What is left out is not as the run has made it any more, which it is told.
-  for (const path of state.changes.keys()) if (!kept.has(path)) state.seen.delete(path);
+  for (const path of state.changes.keys())
+    if (!kept.has(path)) {
+      state.seen.delete(path);
+      state.marks.delete(path);
+    }
+  for (const [path, own] of labels) state.marks.set(path, own);
   state.base = onto;
   state.changes = kept;
   state.landing = 'none';
@@ -360,7 +385,7 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       // It landed in the middle of its work, and goes on from there.
       if (state.landing === 'done') {
         for (const path of state.changes.keys()) state.landed.add(path);
-        Object.assign(state, { changes: new Map(), landing: 'none', landingApproval: null });
+        Object.assign(state, { changes: new Map(), marks: new Map(), landing: 'none', landingApproval: null });
       }
       state.base = event.data.to;
       return;
@@ -399,27 +424,6 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       return evolveModel(state, event, content);
     default:
       return evolveCall(state, event, content);
-  }
-}
-
-/** The blob an event's meaning depends on, if it does. */
-export function contentOf(event: Event): BlobRef | null {
-  switch (event.type) {
-    case 'model.called':
-      return event.data.request;
-    case 'model.answered':
-      return event.data.answer;
-    case 'tool.returned':
-      return event.data.result;
-    case 'approval.answered':
-      return event.data.reason;
-    case 'question.answered':
-      return event.data.answer;
-    case 'landing.conflicted':
-    case 'files.placed':
-      return event.data.detail;
-    default:
-      return null;
   }
 }
 

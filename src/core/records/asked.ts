@@ -1,5 +1,4 @@
-import type { CriticalValue } from '../policy.ts';
-import { type AskedAbout, WHOLE_CALL } from '../standing.ts';
+import { type AskedAbout, type AskedValue, WHOLE_CALL } from '../standing.ts';
 import { visibleLine } from '../text/untrusted.ts';
 
 const VOUCHED: Readonly<Record<string, string>> = {
@@ -11,7 +10,8 @@ const VOUCHED: Readonly<Record<string, string>> = {
 };
 
 /** Who vouches for a value; null where nobody has to. */
-export function vouchedText({ vouched }: CriticalValue, tainted: boolean): string | null {
+export function vouchedText({ vouched, critical }: AskedValue, tainted: boolean): string | null {
+  if (critical === false) return null;
   if (vouched !== null) return VOUCHED[vouched] ?? vouched;
   return tainted ? 'nobody vouches for it' : null;
 }

@@ -78,7 +78,9 @@ export async function revoke(
   const { id } = request.params;
   await readObject(request.incoming, context.limits);
   const { standing } = context.runtime;
-  const done: Revoked = await (what === 'grant' ? standing.revokeGrant(id, OWNER) : standing.revokeEndorsement(id, OWNER));
+  const done: Revoked = await (what === 'grant'
+    ? standing.revokeGrant(id, OWNER)
+    : standing.revokeEndorsement(id, OWNER));
   if (done === null) throw unknownId(what, id);
   await sendJson(request, 200, { id, revoked: done === 'done' });
 }
