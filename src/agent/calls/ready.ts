@@ -2,16 +2,17 @@ import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { CallFacts, CriticalValue, Decision, DecisionRecord, PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import { decide, leaves } from '../../policy/decide.ts';
-import { rightsOf, widens } from '../../policy/rights.ts';
 import { grantRule } from '../../core/standing.ts';
 import type { GrantUse } from '../../policy/standing.ts';
+import { callOf } from '../../policy/call.ts';
+import { rightsOf } from '../../policy/rights.ts';
 import { criticalValues, vouch } from '../../policy/vouch.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog, ShownCall } from '../run/log.ts';
 import type { CallState } from '../run/call.ts';
 import type { RunState } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
-import { addressOf, ownerAddresses, placeOf } from '../../core/recipient.ts';
+import { ownerAddresses } from '../../core/recipient.ts';
 import type { Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
@@ -43,26 +44,8 @@ function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
 }
 
 /** The call as the policy looks at it. */
-export function policyCall(turn: AgentTurn, { tool, input, facts }: ReadyCall): PolicyCall {
-  const { channels } = turn.deps.governance().settings;
-  const place = facts.to === undefined ? null : placeOf(facts.to, channels);
-  const to = place === null ? {} : { to: addressOf(place) };
-  return { tool: tool.name, effect: tool.effect, ...facts, ...to, ...goesTo(turn, tool, input) };
-}
-
-/** Work that goes to an agent that may do more than this one leaves as anything else does. */
-function goesTo({ deps, agent }: AgentTurn, tool: AnyTool, input: unknown): Pick<PolicyCall, 'leaves'> {
-  if (tool.kind !== 'engine') return {};
-  const what = tool.asks(input, agent.name);
-  const to =
-    what.kind === 'hand-over'
-      ? what.to
-      : what.kind === 'task' && what.task.action === 'create'
-        ? what.task.agent
-        : null;
-  const other = to === null ? undefined : deps.governance().agents.get(to);
-  return other !== undefined && widens(agent, other) ? { leaves: true } : {};
-}
+export const policyCall = ({ deps, agent }: AgentTurn, ready: ReadyCall): PolicyCall =>
+  callOf(ready, agent, deps.governance());
 
 /** The facts of one call. Who vouches for its values is looked for only where that can matter: it costs a look at the store. */
 export async function callFacts(
