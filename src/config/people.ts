@@ -1,11 +1,13 @@
-import type { Problem } from '../core/agent.ts';
+import type { Problem, Settings } from '../core/agent.ts';
 import { OWNER } from '../core/recipient.ts';
+import { readDuration } from '../core/text/duration.ts';
 import { recipientProblem, type Recipients } from './recipients.ts';
 import { problem, type YamlSource } from './yaml-source.ts';
 
 interface Given {
   people?: Readonly<Record<string, readonly string[]>> | undefined;
   policy?: { rules?: readonly { approvers?: number | undefined }[] | undefined } | undefined;
+  approvals?: { expire?: string | undefined } | undefined;
 }
 
 /** What is wrong with the persons that are named, and with rules that want more of them than there are. */
@@ -37,3 +39,9 @@ export function peopleProblems(
       );
   return found;
 }
+
+/** Who has to agree, and how long there is time for it, as far as the file says. */
+export const peopleOf = ({ people, approvals }: Given): Pick<Settings, 'people' | 'approvalMs'> => ({
+  ...(people === undefined ? {} : { people }),
+  ...(approvals?.expire === undefined ? {} : { approvalMs: readDuration(approvals.expire) }),
+});

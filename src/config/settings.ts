@@ -20,7 +20,7 @@ import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
 import { routingOf, routingProblems } from './routing-schema.ts';
-import { peopleProblems } from './people.ts';
+import { peopleOf, peopleProblems } from './people.ts';
 import { quietOf, zoneProblems } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
@@ -253,8 +253,7 @@ export function parseSettings(
       ...(value.network === undefined ? {} : { network: reachesOf(value.network) }),
       ...(value.private === undefined ? {} : { privatePaths: value.private }),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
-      ...(value.people === undefined ? {} : { people: value.people }),
-      ...(value.approvals?.expire === undefined ? {} : { approvalMs: readDuration(value.approvals.expire) }),
+      ...peopleOf(value),
       ...(value.zones === undefined ? {} : { zones: value.zones }),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
       ...(sandbox.choice === undefined ? {} : { sandbox: sandbox.choice }),

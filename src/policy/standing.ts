@@ -267,7 +267,7 @@ export interface GrantUse {
 export function grantFor(book: StandingBook, call: AskingCall, held: HeldUses): GrantUse | null {
   for (const id of book.byCall.get(callKey(call)) ?? []) {
     const grant = book.grants.get(id);
-    if (grant?.values == null) continue;
+    if (grant === undefined || grant.values === null) continue;
     const { task, over } = grant.data;
     if ((task !== null && task !== call.task) || !call.labels.every((label) => over.includes(label))) continue;
     const waiting = held.get(id) ?? new Map<string, number | null>();

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BlobRef } from '../../src/core/blob.ts';
-import type { DataOf, Event, EventType } from '../../src/core/event.ts';
+import type { Event } from '../../src/core/event.ts';
 import type { Task } from '../../src/core/task.ts';
 import { describe, isWeighty } from '../../src/journal/words.ts';
 import { newTask } from '../store/kit.ts';
+import { type Rows, STANDING_ROWS } from './standing-rows.ts';
 
 const ref = (hash: string): BlobRef => ({ hash, size: 1, subject: 's' });
 const blob = ref('said');
@@ -14,8 +15,6 @@ const usage = { input: 10, output: 5, cacheRead: 0, cacheWrite: 0 };
 const step = { step: 1, purpose: 'turn' as const, provider: 'p', model: 'm' };
 const commit = '0123456789abcdef';
 const task: Task = newTask('tsk_1');
-
-type Rows = { [T in EventType]: { weighty: boolean; rows: [words: string, data: DataOf<T>][] } };
 
 const received = { agent: 'a', session: 's', channel: 'http', from: 'o', replyTo: '', content: blob, task: 'tsk_1' };
 const queued = { agent: 'a', session: 's', task: 'tsk_1', run: 'run_1', channel: 'http', to: 'o', content: blob };
@@ -28,19 +27,6 @@ const started = { run: 'run_1', task: 'tsk_1', agent: 'a', session: 's', attempt
 const timing = { zone: 'UTC', until: null, activeHours: null, jitter: 0 };
 const set = { schedule: 'a/n', agent: 'a', name: 'n', anchor: 0, paused: false };
 const skipped = { schedule: 'a/n', at: 1000, count: 1, task: null };
-
-const granted = {
-  grant: 'grt_1',
-  scope: 'task' as const,
-  agent: 'a',
-  tool: 'mail',
-  terms: blob,
-  over: [],
-  task: 'tsk_1',
-  until: null,
-  count: null,
-  approval: null,
-};
 
 const passed = { trigger: 'a/n', first: 'evt_1', last: 'evt_1', count: 1, detail: null, matter: null };
 const two = { last: 'evt_2', count: 2 };
@@ -310,32 +296,7 @@ const TABLE: Rows = {
       ['denied apr_1', { approval: 'apr_1', verdict: 'deny', by: 'person:owner', reason: null }],
     ],
   },
-  'approval.seconded': {
-    weighty: true,
-    rows: [['approves apr_1 as one of several', { approval: 'apr_1', by: 'owner', person: 'owner' }]],
-  },
-  'grant.given': {
-    weighty: true,
-    rows: [
-      ['lets a use mail in tsk_1 (grt_1): "words"', granted],
-      [
-        'lets a use mail from now on, 3 times, until 1970-01-01T00:00:01Z (grt_1): "words"',
-        { ...granted, scope: 'standing', task: null, count: 3, until: 1_000 },
-      ],
-    ],
-  },
-  'grant.used': { weighty: false, rows: [['uses grt_1', { grant: 'grt_1', run: 'r', call: 'c', use: null }]] },
-  'grant.revoked': { weighty: true, rows: [['revoked grt_1', { grant: 'grt_1' }]] },
-  'value.endorsed': {
-    weighty: true,
-    rows: [
-      [
-        'vouches for the address end_1: "words"',
-        { endorsement: 'end_1', kind: 'address', value: blob, approval: null },
-      ],
-    ],
-  },
-  'value.revoked': { weighty: true, rows: [['vouches for end_1 no more', { endorsement: 'end_1' }]] },
+  ...STANDING_ROWS,
   'question.asked': {
     weighty: true,
     rows: [

@@ -26,7 +26,7 @@ export function answeringOf(fields: Fields): Answering {
     ...(until === undefined ? {} : { until: until as number }),
     ...(count === undefined ? {} : { count: count as number }),
     ...(globs === undefined ? {} : { globs: globs as Record<string, string> }),
-    ...(vouch === undefined ? {} : { vouch: vouch as string[] }),
+    ...(vouch === undefined ? {} : { vouch }),
   };
 }
 
