@@ -2,7 +2,6 @@ import type { Event } from '../core/event.ts';
 import type { Batch, CommitResult, Store } from '../core/ports/store.ts';
 import type { Delta } from '../core/api/runtime.ts';
 import { Signal } from '../core/signal.ts';
-import { STANDING_TYPES } from '../policy/standing.ts';
 
 /** Carries pieces of runs to their watchers. They are kept only while a task is under way: the journal has the whole. */
 export class Hub {
@@ -11,7 +10,7 @@ export class Hub {
   readonly #cancelled = new Signal<string>();
   readonly #runEnded = new Signal<string>();
   readonly #answered = new Signal<string>();
-  readonly #standing = new Signal();
+  readonly #committed = new Signal<readonly Event[]>();
   readonly recent = new Recent();
 
   emit(delta: Delta): void {
@@ -49,9 +48,9 @@ export class Hub {
     return this.#answered.on(listener);
   }
 
-  /** Calls `listener` after each commit about grants and endorsements. */
-  onStanding(listener: () => void): () => void {
-    return this.#standing.on(listener);
+  /** Calls `listener` with the events of each commit, before whoever committed them goes on. */
+  onCommitted(listener: (events: readonly Event[]) => void): () => void {
+    return this.#committed.on(listener);
   }
 
   /** There may be work although nothing was queued. */
@@ -61,6 +60,7 @@ export class Hub {
 
   /** Tells the listeners of every task that the events concern, and the workers if there may be work. */
   committed(events: readonly Event[], queued: boolean): void {
+    this.#committed.tell(events);
     for (const event of events) {
       if (event.type === 'task.finished') {
         this.recent.drop(event.data.task);
@@ -68,15 +68,12 @@ export class Hub {
       }
       if (event.type === 'approval.answered') this.#answered.tell(event.data.approval);
       if (event.type === 'run.finished') this.#runEnded.tell(event.data.run);
-      if (STANDING.has(event.type)) this.#standing.tell();
       const task = taskOf(event);
       if (task !== null) this.emit({ kind: 'changed', task });
     }
     if (queued) this.#work.tell();
   }
 }
-
-const STANDING: ReadonlySet<Event['type']> = new Set(STANDING_TYPES);
 
 function taskOf(event: Event): string | null {
   switch (event.type) {

@@ -33,6 +33,7 @@ import {
 
 /** Whose key what people endorse is kept under: their own words, which outlive a conversation. */
 export const ENDORSEMENTS = 'endorsements';
+const CHANGING: ReadonlySet<Event['type']> = new Set(STANDING_TYPES);
 /** Characters of a value, and of a note about it. */
 const MAX_VALUE = 2_000;
 
@@ -42,8 +43,8 @@ export interface StandingDeps {
   ids: Ids;
   log: Log;
   redact(text: string): string;
-  /** Calls `listener` after commits that change the book. */
-  onStanding(listener: () => void): () => void;
+  /** Calls `listener` with the events of each commit. */
+  onCommitted(listener: (events: readonly Event[]) => void): () => void;
   onRunEnded(listener: (run: string) => void): () => void;
 }
 
@@ -70,7 +71,9 @@ export class Standing implements StandingDesk {
     const safely = (done: Promise<void>): void =>
       void done.catch((error: unknown) => deps.log.error({ error: String(error) }, 'the grants could not be read'));
     standing.#stops = [
-      deps.onStanding(() => safely(standing.refresh())),
+      deps.onCommitted((events) => {
+        if (events.some(({ type }) => CHANGING.has(type))) safely(standing.refresh());
+      }),
       deps.onRunEnded((run) => safely(standing.refresh().then(() => standing.#letGo(run)))),
     ];
     return standing;

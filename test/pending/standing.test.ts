@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { Event } from '../../src/core/event.ts';
 import type { Label } from '../../src/core/labels.ts';
 import { grantStream, grantUseKey, type GrantValue } from '../../src/core/standing.ts';
 import { putJson } from '../../src/core/records/json-blob.ts';
@@ -18,7 +19,7 @@ async function kit() {
   let made = 0;
   const clock = { now: () => now, sleep: () => Promise.reject(new Error('nobody sleeps')) };
   const store = openMemoryStore({ clock, random: systemRandom.bytes });
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(events: readonly Event[]) => void>();
   const ended = new Set<(run: string) => void>();
   const on = <T>(set: Set<T>, listener: T): (() => void) => {
     set.add(listener);
@@ -31,7 +32,7 @@ async function kit() {
       ids: { next: (kind) => `${kind}_${(made += 1)}` },
       log: quiet,
       redact: (text) => text,
-      onStanding: (listener) => on(listeners, listener),
+      onCommitted: (listener) => on(listeners, listener),
       onRunEnded: (listener) => on(ended, listener),
     });
   let standing = await open();

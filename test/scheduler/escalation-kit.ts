@@ -190,7 +190,7 @@ export class World extends Mortal {
         ids: { next: (kind) => `${kind}_x` },
         log: quiet,
         redact: (text) => text,
-        onStanding: () => () => undefined,
+        onCommitted: () => () => undefined,
         onRunEnded: () => () => undefined,
       }),
       person: () => 'owner',
