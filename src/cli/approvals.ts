@@ -6,7 +6,7 @@ import type { Options } from './options.ts';
 import { talk, type Accepted, type Talk } from './talk.ts';
 import type { ScheduleState } from '../core/schedule.ts';
 import { clockTime } from './time.ts';
-import type { ApprovalVerdict } from '../core/event.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
 
 /** `ruche approvals`: what waits for a person, and how to answer it. */
 export async function approvals(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {

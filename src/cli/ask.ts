@@ -8,7 +8,7 @@ import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { progressLine } from './progress.ts';
 import { talk, type Accepted } from './talk.ts';
-import type { ApprovalVerdict } from '../core/event.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
 
 export interface AskFlags {
   session?: string;

@@ -10,7 +10,7 @@ import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { status } from './status.ts';
 import { talk, type Accepted, type Talk } from './talk.ts';
-import type { ApprovalVerdict } from '../core/event.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
 import { verdictWords, watchSchedules } from './approvals.ts';
 
 const HELP = `  /new      start a new conversation        /stop     stop the current run

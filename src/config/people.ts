@@ -1,23 +1,25 @@
 import type { Problem, Settings } from '../core/agent.ts';
 import { OWNER } from '../core/recipient.ts';
 import { readDuration } from '../core/text/duration.ts';
+import { zoneProblems } from './quiet.ts';
 import { recipientProblem, type Recipients } from './recipients.ts';
 import { problem, type YamlSource } from './yaml-source.ts';
 
 interface Given {
+  zones?: Readonly<Record<string, string>> | undefined;
   people?: Readonly<Record<string, readonly string[]>> | undefined;
   policy?: { rules?: readonly { approvers?: number | undefined }[] | undefined } | undefined;
   approvals?: { expire?: string | undefined } | undefined;
 }
 
-/** What is wrong with the persons that are named, and with rules that want more of them than there are. */
+/** What is wrong with the persons that are named, with the zones they live in, and with rules that want more of them than there are. */
 export function peopleProblems(
-  { people = {}, policy }: Given,
+  { zones = {}, people = {}, policy }: Given,
   recipients: Recipients,
   source: YamlSource,
   file: string,
 ): Problem[] {
-  const found: Problem[] = [];
+  const found = zoneProblems(zones, recipients, source, file);
   const add = (path: (string | number)[], said: string): void =>
     void found.push(problem(file, source.lineOf(path), path.join('.'), said));
   const seen = new Map<string, string>();

@@ -22,7 +22,7 @@ import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
 import { routingOf, routingProblems } from './routing-schema.ts';
 import { peopleOf, peopleProblems } from './people.ts';
-import { quietOf, zoneProblems } from './quiet.ts';
+import { quietOf } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
 import { sandboxOf } from './sandbox.ts';
@@ -233,7 +233,6 @@ export function parseSettings(
   const quiet = value.quiet === undefined ? null : quietOf(value.quiet, recipients, source, file);
   problems.push(...(quiet?.problems ?? []));
   problems.push(...peopleProblems(value, recipients, source, file));
-  problems.push(...zoneProblems(value.zones ?? {}, recipients, source, file));
   const queues = queuesOf(value.queues ?? {}, source, file);
   const sandbox = sandboxOf(value, known.sandboxes, source, file);
   problems.push(...queues.problems, ...sandbox.problems);
@@ -247,6 +246,7 @@ export function parseSettings(
       tiers: tiersOf(tiers),
       ...(routing === undefined ? {} : { routing: routingOf(routing) }),
       rules: rules.map(toRule),
+      ...(value.policy?.contacts === undefined ? {} : { contacts: value.policy.contacts }),
       channels,
       bindings: (value.bindings ?? []).map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })),
       checks: [...new Set(value.checks)],

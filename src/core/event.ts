@@ -1,6 +1,7 @@
 import type { Sent } from './net/sent.ts';
 import type { BlobRef } from './blob.ts';
 import type { Cost, ModelPrice } from './budget.ts';
+import type { AgreedBody } from './agreed.ts';
 import type { Label } from './labels.ts';
 import type { FinishReason, ModelErrorKind, Purpose, Usage } from './model.ts';
 import type { Route } from './routing.ts';
@@ -9,8 +10,6 @@ import type { Task, TaskStatus } from './task.ts';
 import type { SkippedWhy } from './trigger.ts';
 
 export type Verdict = 'allow' | 'ask' | 'deny';
-/** What a person says to an approval. */
-export type ApprovalVerdict = 'approve' | 'deny';
 
 /** What a run waits for: a person's answer, or the end of a task. */
 export interface Wait {
@@ -24,6 +23,7 @@ export interface Wait {
  * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `grant:<grant>`, `endorsement:<endorsement>`, `workspace`, `agents`, `secrets`, `gateway`.
  */
 export type Body =
+  | AgreedBody
   // network: streams of their own
   | { type: 'net.sent'; data: Sent }
   // conversation
@@ -289,35 +289,6 @@ export type Body =
         endorsed?: readonly string[];
       };
     }
-  | {
-      type: 'approval.asked';
-      /**
-       * `rule`: the one that asks. `kind`: equal for calls that are the same again (`CallKind`), and otherwise without meaning.
-       * `approvers`: how many different persons have to say yes; one unless given.
-       */
-      data: {
-        approval: string;
-        call: string;
-        tool: string;
-        shown: BlobRef;
-        rule?: string;
-        kind?: BlobRef;
-        approvers?: number;
-      };
-    }
-  /** One of several persons has said yes; `person` is who that is, `by` where it was said. */
-  | { type: 'approval.seconded'; data: { approval: string; by: string; person: string } }
-  | {
-      type: 'approval.answered';
-      /** `reason`: a person's words for the agent, whatever the verdict. `also`: those who had said yes before, where it needs several. */
-      data: {
-        approval: string;
-        verdict: ApprovalVerdict;
-        by: string;
-        reason: BlobRef | null;
-        also?: readonly string[];
-      };
-    }
   /** `doubt`: the runtime itself asks, because it cannot tell whether the call took effect. */
   | { type: 'question.asked'; data: { question: string; call: string; doubt: boolean; text: BlobRef } }
   | { type: 'question.answered'; data: { question: string; by: string; answer: BlobRef } }
@@ -411,40 +382,6 @@ export type Body =
   /** It takes no work from now on, and its runs stop at their next step. `reason`: a person's words. */
   | { type: 'agent.paused'; data: { agent: string; reason: BlobRef | null } }
   | { type: 'agent.resumed'; data: { agent: string } }
-  // what people agree to beyond a single call
-  /**
-   * Calls of this agent and tool with the values in `terms` (`GrantTerms`) are let through where a rule asks, in runs without other
-   * labels than `over`. `task`: only in this one. `approval`: the answer to it.
-   */
-  | {
-      type: 'grant.given';
-      data: {
-        grant: string;
-        scope: 'task' | 'standing';
-        agent: string;
-        tool: string;
-        terms: BlobRef;
-        over: readonly Label[];
-        task: string | null;
-        until: number | null;
-        count: number | null;
-        approval: string | null;
-      };
-    }
-  /** `use`: of a counted grant, the number of this use. */
-  | { type: 'grant.used'; data: { grant: string; run: string; call: string; use: number | null } }
-  | { type: 'grant.revoked'; data: { grant: string } }
-  /** A person vouches for what the blob holds (`EndorsedValue`). */
-  | {
-      type: 'value.endorsed';
-      data: {
-        endorsement: string;
-        kind: 'address' | 'url' | 'number' | 'file' | 'text';
-        value: BlobRef;
-        approval: string | null;
-      };
-    }
-  | { type: 'value.revoked'; data: { endorsement: string } }
   // secrets, by name; a value is never on record
   | { type: 'secret.changed'; data: { name: string; what: 'set' | 'rotated' | 'removed' } }
   /** Everything in the vault is encrypted with another key from now on. */

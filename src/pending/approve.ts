@@ -1,4 +1,5 @@
-import type { ApprovalVerdict, EventOf, NewEvent } from '../core/event.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
+import type { EventOf, NewEvent } from '../core/event.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { AnswerResult } from '../core/api/runtime.ts';

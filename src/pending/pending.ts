@@ -1,4 +1,5 @@
-import type { EventOf, ApprovalVerdict, NewEvent } from '../core/event.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
+import type { EventOf, NewEvent } from '../core/event.ts';
 import { runKey, runStream, type Ids, runOfStream } from '../core/ids.ts';
 import type { QueueOp, Store } from '../core/ports/store.ts';
 import type { AnswerResult, Pending, AgentAbout } from '../core/api/runtime.ts';

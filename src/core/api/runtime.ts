@@ -6,7 +6,7 @@ import type { Problem } from '../agent.ts';
 import type { EscalationDesk } from '../escalation.ts';
 import type { ScheduleDesk } from '../schedule.ts';
 import type { TriggerDesk } from '../trigger.ts';
-import type { ApprovalVerdict } from '../event.ts';
+import type { ApprovalVerdict } from '../agreed.ts';
 import type { Answering, AskedAbout, StandingDesk } from '../standing.ts';
 
 /** Pieces of a run as it works. They are for people who watch; the journal holds the whole. */

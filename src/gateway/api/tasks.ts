@@ -5,7 +5,7 @@ import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type GatewayContext } fro
 import { answeringOf } from './standing.ts';
 import { eventStream, heartbeat } from '../http/sse.ts';
 import { badRequest, clientSignal, head, HttpError, sendJson, unknownId, type ApiRequest } from '../http/reply.ts';
-import type { ApprovalVerdict } from '../../core/event.ts';
+import type { ApprovalVerdict } from '../../core/agreed.ts';
 
 /** Seconds a wait is held unless the request says otherwise, and at most. */
 const HOLD = { usual: 25, most: 55 };
