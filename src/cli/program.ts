@@ -89,6 +89,7 @@ function build(io: Io, result: { code: number }): Command {
 
   serving(command, act, io);
   talking(command, act, io);
+  agreeing(command, act, io);
   looking(command, act, io);
   ruling(command, act, io);
   steering(command, act, io);
@@ -170,12 +171,6 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
 }
 
 function looking(command: MakeCommand, act: MakeAct, io: Io): void {
-  command('approvals', 'list what waits for you')
-    .option('--json', 'print JSON')
-    .action((flags: Flags) =>
-      act(flags, async (options) => (await import('./approvals.ts')).approvals(io, options, flags)),
-    );
-  agreeing(command, act, io);
   command('tasks [action] [id]', 'list tasks (list), or show, cancel or retry one')
     .option('--agent <name>', 'only tasks of this agent')
     .option(
@@ -251,8 +246,13 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .action((flags: Flags) => act(flags, async (options) => (await import('./verify.ts')).verify(io, options, flags)));
 }
 
-/** What people agree to beyond a single call. */
+/** What waits for people, and what they agree to beyond a single call. */
 function agreeing(command: MakeCommand, act: MakeAct, io: Io): void {
+  command('approvals', 'list what waits for you')
+    .option('--json', 'print JSON')
+    .action((flags: Flags) =>
+      act(flags, async (options) => (await import('./approvals.ts')).approvals(io, options, flags)),
+    );
   command('grants [action] [id]', 'list what agents may do without asking again (list), or revoke one')
     .option('--all', 'include those that are over')
     .option('--json', 'print JSON')

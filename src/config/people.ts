@@ -42,8 +42,9 @@ export function peopleProblems(
   return found;
 }
 
-/** Who has to agree, and how long there is time for it, as far as the file says. */
-export const peopleOf = ({ people, approvals }: Given): Pick<Settings, 'people' | 'approvalMs'> => ({
+/** What the file says of persons, and of how long there is time for their answers. */
+export const peopleOf = ({ people, zones, approvals }: Given): Pick<Settings, 'people' | 'zones' | 'approvalMs'> => ({
+  ...(zones === undefined ? {} : { zones }),
   ...(people === undefined ? {} : { people }),
   ...(approvals?.expire === undefined ? {} : { approvalMs: readDuration(approvals.expire) }),
 });

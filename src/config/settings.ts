@@ -255,7 +255,6 @@ export function parseSettings(
       ...(value.private === undefined ? {} : { privatePaths: value.private }),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
       ...peopleOf(value),
-      ...(value.zones === undefined ? {} : { zones: value.zones }),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
       ...(sandbox.choice === undefined ? {} : { sandbox: sandbox.choice }),
       concurrency: value.concurrency ?? 50,
