@@ -44,8 +44,13 @@ test('an agent works on a task of another with the tools that both have, and is 
       assert.deepEqual([denied?.verdict, denied?.rule], ['deny', 'builtin:agent-tools']);
       // By itself it writes.
       const own = await loop.runtime.deliver({
-        ...{ channel: 'http', sender: 'person:owner', agent: 'writing', session: 'two' },
-        ...{ text: 'write', replyTo: 'owner', externalId: 'own' },
+        channel: 'http',
+        sender: 'person:owner',
+        agent: 'writing',
+        session: 'two',
+        text: 'write',
+        replyTo: 'owner',
+        externalId: 'own',
       });
       assert.ok(own.ok);
       await loop.settled(own.delivered.task);
