@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import { BUILTIN, knownOf, openChannel, openSandbox } from './builtin.ts';
 import { openGovernance } from './governance.ts';
@@ -13,6 +14,7 @@ import type { KeptSecrets, PrivateFile } from '../core/ports/secrets.ts';
 import { errorText } from '../core/text/sentence.ts';
 import type { Store } from '../core/ports/store.ts';
 import { upcast } from '../journal/upcast.ts';
+import { openFileLabels } from '../journal/file-labels.ts';
 import { Hub, observed } from '../messages/hub.ts';
 import { openBoundSecrets } from './injection.ts';
 import { homeKey } from '../platform/home-key.ts';
@@ -113,6 +115,7 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     ...machine,
     ...network,
     worker: ids.next('wrk'),
+    fileLabels: await openFileLabels(store),
     repository,
     givenUp,
     newer,
@@ -141,7 +144,9 @@ async function openWays(
   // Commands live by the machine's time.
   const egress = openEgress({ dir: join(home, 'egress'), key, net, clock: systemClock, injection, ca });
   parts.adopt(egress, (each) => each.close());
-  return { ...bound, net, sent, egress };
+  const mark = (name: string): string =>
+    createHmac('sha256', key).update(`untrusted ${name}`).digest('hex').slice(0, 16);
+  return { ...bound, net, sent, egress, mark };
 }
 
 /** What cannot be moved stays where it was, and is read from there. */

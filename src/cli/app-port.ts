@@ -1,8 +1,10 @@
 import type { Problem } from '../core/agent.ts';
 import type { Event } from '../core/event.ts';
+import type { PolicyDesk, Weakness } from '../core/api/policy.ts';
 import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Store } from '../core/ports/store.ts';
+import type { ChangedDecision, Rehearsal } from '../trace/rehearse.ts';
 import type { Verification } from '../trace/verify.ts';
 
 /** What commands need of the composition root; `src/app/commands.ts` provides it. Every rejection is a sentence for a person. */
@@ -39,6 +41,8 @@ export interface AppPort {
   }): Promise<{ desk: SecretsDesk; close(): Promise<void> } | null>;
   /** Skills of the package and of the workspace. */
   openSkills(options: { workspace: string; env: Env }): Promise<SkillsPort>;
+  /** What the files of a workspace say about calls. */
+  openPolicy(options: { home: string; workspace: string; env: Env }): Promise<PolicyPort>;
   openSimulation(): Promise<SimulationPort>;
 }
 
@@ -168,6 +172,18 @@ export type AddedSkill =
       problems: readonly Problem[];
     }
   | { ok: false; why: string; problems: readonly Problem[] };
+
+export interface PolicyPort extends PolicyDesk {
+  /** What the files weaken of the defaults. */
+  weaknesses(): Promise<Weakness[]>;
+  /** Decides what is on record again under other rules: those at a path or commit, or (null) of the workspace as it stands. */
+  rehearse(request: {
+    since: number;
+    at: { path: string; name: string } | null;
+    onChange(change: ChangedDecision): void;
+  }): Promise<Rehearsal>;
+  close(): Promise<void>;
+}
 
 /** A network that is played: models, clock and channel are scripted, and nothing else. */
 export interface SimulationPort {

@@ -1,10 +1,12 @@
 import type { Agent, Problem } from '../core/agent.ts';
 import { isAgentName } from '../core/ids.ts';
 import { TIERS } from '../core/model.ts';
-import { AGENT_LATER, TOOLS_LATER, agentSchema } from './schemas.ts';
-import { checkRules, laterKeys, toRule } from './settings.ts';
+import { budgetOf } from './budget-schema.ts';
+import { TOOLS_LATER, agentSchema } from './schemas.ts';
+import { checkRules, toRule } from './settings.ts';
 import type { KnownToAgent } from './settings.ts';
 import { recipientProblem } from './recipients.ts';
+import { routingProblems } from './routing-schema.ts';
 import { sandboxOf } from './sandbox.ts';
 import { reachesOf } from './network-schema.ts';
 import { readSchedules } from './schedules.ts';
@@ -109,12 +111,14 @@ export function parseAgent(
   const source = parseYaml(split.front, file, split.firstLine);
   if (source.problems.length > 0) return refuse(...source.problems);
   const { value, problems } = validate(agentSchema, source, file, onlyNarrow);
-  const warnings = laterKeys(source, file, AGENT_LATER);
+  const warnings: Problem[] = [];
   if (!value) return refuse(...problems, ...warnings);
 
   const model = value.model ?? 'standard';
   const wrongModel = checkModel(model, known);
   if (wrongModel !== null) problems.push(problem(file, source.lineOf(['model']), 'model', wrongModel));
+  if (value.routing !== undefined)
+    problems.push(...routingProblems(value.routing, ['routing'], new Set(known.providers), { source, file }));
   const all = known.tools.map((tool) => tool.name);
   const tools = value.tools ?? all;
   for (const found of checkTools(tools, all, source, file))
@@ -150,6 +154,7 @@ export function parseAgent(
       name,
       description: value.description ?? '',
       model,
+      ...(value.routing === undefined ? {} : { routing: value.routing }),
       tools: [...new Set(tools)].filter((tool) => all.includes(tool)),
       ...(value.skills === undefined ? {} : { skills: [...new Set(value.skills)].sort() }),
       rules: rules.map(toRule),
@@ -158,6 +163,7 @@ export function parseAgent(
       schedules: timed.schedules,
       ...(triggered.triggers.length === 0 ? {} : { triggers: triggered.triggers }),
       ...(value.escalation === undefined ? {} : { escalation: value.escalation }),
+      ...(value.budget === undefined ? {} : { budget: budgetOf(value.budget) }),
       instructions: split.prose.trim(),
     },
     problems: warnings,

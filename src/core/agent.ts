@@ -1,7 +1,9 @@
+import type { Budget, ModelPrice, NetworkBudget } from './budget.ts';
 import type { EscalationLevel } from './escalation.ts';
 import type { Reach } from './net/reach.ts';
 import type { Json } from './text/json.ts';
 import type { Rule } from './policy.ts';
+import type { Routing, StepModels } from './routing.ts';
 import type { ActiveHours, Schedule } from './schedule.ts';
 import type { PinnedScripts, Skill } from './skill.ts';
 import type { Trigger } from './trigger.ts';
@@ -22,6 +24,8 @@ export interface Agent {
   description: string;
   /** A tier, or `provider/model`. */
   model: string;
+  /** Who does which of its steps, a tier or `provider/model` each, where its file says it. */
+  routing?: StepModels;
   tools: readonly string[];
   /** Names of the skills it may use, as `AGENT.md` lists them. */
   skills?: readonly string[];
@@ -36,6 +40,8 @@ export interface Agent {
   triggers?: readonly Trigger[];
   /** The chain that its approvals, questions and matters go up; the one named `owner` unless given. */
   escalation?: string;
+  /** What it may spend. */
+  budget?: Budget;
   /** Role and instructions: the prose below the front matter, then SOUL.md, IDENTITY.md and USER.md if present. */
   instructions: string;
 }
@@ -100,13 +106,6 @@ export interface ModelWants {
   maxTokensField?: 'max_tokens' | 'max_completion_tokens';
 }
 
-/** USD for a million tokens. `cached`: input that the provider had cached; the price of input unless given. */
-export interface ModelPrice {
-  input: number;
-  output: number;
-  cached?: number;
-}
-
 export interface ChannelSettings {
   name: string;
   /** The messenger, by the type it declares. */
@@ -156,9 +155,15 @@ export interface Settings {
   providers: readonly ProviderSettings[];
   /** `provider/model` in order of preference; all empty where no models are named. */
   tiers: { light: readonly string[]; standard: readonly string[]; strong: readonly string[] };
+  /** Who does which steps; absent: the light tier all but the agents' own thinking. */
+  routing?: Routing;
   rules: readonly Rule[];
+  /** Addresses and URLs that the owner approves as destinations, whatever a run has read. */
+  contacts?: readonly string[];
   /** The places that agents may reach at most; any unless given. */
   network?: readonly Reach[];
+  /** Globs of files that are private, beside memory. */
+  privatePaths?: readonly string[];
   channels: readonly ChannelSettings[];
   /** In order: the first that fits counts. One without channel and chat names the front desk. */
   bindings: readonly Binding[];
@@ -195,6 +200,10 @@ export interface Settings {
     /** Tasks that one run may make. */
     fanOut: number;
   };
+  /** Addresses of persons, by name: whoever is not among them counts as the owner. */
+  people?: Readonly<Record<string, readonly string[]>>;
+  /** Milliseconds after which an approval that no chain takes up is denied; 24 hours unless given, null: never. */
+  approvalMs?: number | null;
   /** Chains of escalation, by name. */
   escalation: Readonly<Record<string, readonly EscalationLevel[]>>;
   /** When nobody is told anything that can wait; absent: never. */
@@ -205,6 +214,8 @@ export interface Settings {
   maxAttempts: number;
   /** Milliseconds that work by the clock waits for a provider that is down; an hour unless given. */
   patienceMs?: number;
+  /** What the network may spend, and each conversation and person in it. */
+  budget?: NetworkBudget;
   /** Credentials by destination, in order: the first that fits a request and a header counts. Absent: none. */
   secrets?: readonly SecretBinding[];
 }
@@ -247,6 +258,8 @@ export interface QueueSettings {
   input: InputSchema | null;
   /** `paused`: nothing is begun. `draining`: what is there is worked off, nothing new is taken. */
   state: 'open' | 'paused' | 'draining';
+  /** What the tasks of it may spend together. */
+  budget?: Budget;
 }
 
 /** What governs the network, all read from one commit. */

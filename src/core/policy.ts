@@ -29,9 +29,26 @@ export interface CriticalValue {
   name: string;
   value: string;
   /** Why it may be used with outside data in the run; null: nobody has vouched for it. */
-  vouched: 'owner' | 'contact' | 'constant' | 'endorsed' | null;
-  /** What vouches for it: the id of a message, task, grant or endorsement. */
+  vouched: 'owner' | 'contact' | 'constant' | 'record' | 'endorsed' | null;
+  /** What vouches for it: the id of a message, task, grant or endorsement, the name of a contact or record. */
   by?: string;
+}
+
+/**
+ * Something that a service keeps, in the fields in which it keeps it: not what somebody wrote in a text. What the owner calls
+ * by its name may be used without a question, wherever its id or an address in it comes from.
+ */
+export interface KeptRecord {
+  /** Whose tools may use what stands in it, such as `calendar`; null: any, as with an address book. */
+  service: string | null;
+  id: string;
+  /** What people call it: a title, the name of a file, of a person. */
+  names: readonly string[];
+  /** Addresses and accounts in its fields. */
+  values: readonly string[];
+  amounts?: readonly number[];
+  /** Who has put it there: the owner, somebody else (so that its names say nothing), or this very run. */
+  by: 'owner' | 'other' | 'run';
 }
 
 export interface Rule {
@@ -39,6 +56,8 @@ export interface Rule {
   verdict: Verdict;
   match: RuleMatch;
   reason: string;
+  /** Of a rule that asks: how many different persons have to say yes; one unless given. */
+  approvers?: number;
 }
 
 /** What a tool says it is about to do, worked out from its arguments and before anything happens. */
@@ -88,6 +107,8 @@ export interface PolicyFacts {
   critical?: readonly CriticalValue[];
   /** Who asked for the work (see `RuleMatch.sender`). */
   sender?: string;
+  /** Whom all of it began with, where agents have given each other the work. */
+  asker?: string;
   queue?: string;
   /** Milliseconds since the epoch. */
   at?: number;
@@ -113,7 +134,9 @@ export interface DecisionRecord {
 
 export interface Decision {
   verdict: Verdict;
-  /** Id of the rule, or `builtin:<name>`. */
+  /** Id of the rule, or `builtin:<name>`, or `grant:<id>`. */
   rule: string;
   reason: string;
+  /** Of an ask: how many different persons have to say yes; one unless given. */
+  approvers?: number;
 }

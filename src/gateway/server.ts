@@ -8,6 +8,7 @@ import { hostPortText } from '../core/net/host.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Runtime } from '../core/api/runtime.ts';
+import type { PolicyDesk } from '../core/api/policy.ts';
 import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
 import { failureLimit, isLoopback, refuseToListen } from './http/access.ts';
@@ -36,6 +37,8 @@ export interface GatewayOptions {
   views?: Views;
   /** The models and how to have one. */
   desk?: ModelDesk;
+  /** What the rules say of calls. */
+  policy?: PolicyDesk;
   /** The secrets of home. */
   vault?: SecretsDesk;
   /** Where sessions of browsers are kept, and what their names are made of; none: only the token opens. */
@@ -96,6 +99,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const respond = routes({
     views: options.views ?? null,
     desk: options.desk ?? null,
+    policy: options.policy ?? null,
     secrets: options.vault ?? null,
     logins,
     web: options.web ?? null,

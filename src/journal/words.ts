@@ -1,5 +1,7 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { DataOf, Event, EventType } from '../core/event.ts';
+import type { Purpose, Usage } from '../core/model.ts';
+import type { Route } from '../core/routing.ts';
 import { whenText } from '../core/schedule.ts';
 
 // What happened, in plain words: the subject of a commit in journal.git, and a line of `ruche log`.
@@ -48,6 +50,28 @@ const ENDED: Readonly<Record<DataOf<'escalation.ended'>['why'], string>> = {
 };
 
 const size = (bytes: number): string => (bytes < 1000 ? `${bytes} B` : `${(bytes / 1000).toFixed(1)} kB`);
+
+const ASKED_FOR: Readonly<Record<Purpose, string>> = {
+  turn: '',
+  compact: ' for a summary',
+  title: ' for a title',
+  extract: ' to extract values',
+  classify: ' to classify',
+};
+function routeText(route: Route | undefined): string {
+  if (route === undefined) return '';
+  const [kind, detail = ''] = route.by.split(':');
+  const why: Readonly<Record<string, string>> = {
+    step: 'for such steps',
+    agent: "as the agent's file says",
+    rule: `by rule ${detail}`,
+    after: `after the light tier failed: ${detail}`,
+    window: 'too long for the light tier',
+  };
+  return ` (${route.to}, ${why[kind ?? ''] ?? route.by})`;
+}
+const tokensText = ({ input, output, cacheRead }: Usage): string =>
+  `${input} + ${output} tokens${cacheRead > 0 ? `, ${Math.round((100 * cacheRead) / Math.max(1, input))} % of the input cached` : ''}`;
 
 const WORDS: Words = {
   'net.sent': ({ who, agent, host, port, bytesOut, bytesIn, outcome, calls = 1 }) =>
@@ -120,13 +144,14 @@ const WORDS: Words = {
   'base.moved': (data) => `goes on from ${short(data.to)}, with what has changed since`,
   'files.placed': (data) => `finds ${count(data.files, 'file')} of the message in its view`,
   'message.taken': (data, say) => `took in another message${say(data.content)}`,
-  'model.called': (data) => `asked ${data.provider}/${data.model}${data.purpose === 'compact' ? ' for a summary' : ''}`,
+  'model.called': (data) => `asked ${data.provider}/${data.model}${ASKED_FOR[data.purpose]}${routeText(data.route)}`,
   'model.answered': (data, say) =>
-    `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${data.usage.input} + ${data.usage.output} tokens)${say(data.answer)}`,
+    `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${tokensText(data.usage)})${say(data.answer)}`,
   'model.failed': (data, say) =>
     `${data.provider}/${data.model} failed after ${seconds(data.ms)}: ${data.error}${say(data.detail)}`,
   'decision.made': (data) => `${data.tool}: ${data.verdict} by ${data.rule}: ${data.reason}`,
   'approval.asked': (data, say) => `asks approval for ${data.tool} (${data.approval})${say(data.shown)}`,
+  'approval.seconded': (data) => `approves ${data.approval} as one of several`,
   'approval.answered': (data) => `${data.verdict === 'approve' ? 'approved' : 'denied'} ${data.approval}`,
   'question.asked': (data, say) =>
     `${data.doubt ? 'cannot tell what happened and asks' : 'asks'} (${data.question})${say(data.text)}`,
@@ -136,6 +161,7 @@ const WORDS: Words = {
   'tool.started': (data) => `starts ${data.tool}`,
   'tool.returned': (data, say) =>
     `${data.tool} ${data.ok ? 'done' : 'failed'} in ${seconds(data.ms)}${data.reconciled ? ' (found after a restart)' : ''}${say(data.result)}`,
+  'files.labelled': (data) => `put on record where ${count(data.files, 'file')} came from`,
   'landing.started': (data, say) => `is landing ${count(data.paths, 'path')}${say(data.message)}`,
   'landing.finished': (data) =>
     data.commit === null ? 'had nothing to land' : `landed ${count(data.paths, 'path')} as ${short(data.commit)}`,
@@ -150,6 +176,12 @@ const WORDS: Words = {
   'config.held': (data) => `settings from outside at ${short(data.commit)} wait for approval ${data.approval}`,
   'agent.paused': (data, say) => `paused ${data.agent}${data.reason === null ? '' : say(data.reason)}`,
   'agent.resumed': (data) => `resumed ${data.agent}`,
+  'grant.given': (data, say) =>
+    `lets ${data.agent} use ${data.tool} ${data.scope === 'task' ? `in ${data.task}` : 'from now on'}${data.count === null ? '' : `, ${count(data.count, 'time')}`}${data.until === null ? '' : `, until ${time(data.until)}`} (${data.grant})${say(data.terms)}`,
+  'grant.used': (data) => `uses ${data.grant}`,
+  'grant.revoked': (data) => `revoked ${data.grant}`,
+  'value.endorsed': (data, say) => `vouches for the ${data.kind} ${data.endorsement}${say(data.value)}`,
+  'value.revoked': (data) => `vouches for ${data.endorsement} no more`,
   'secret.changed': (data) =>
     data.what === 'removed'
       ? `removed the secret ${data.name}`
@@ -158,6 +190,12 @@ const WORDS: Words = {
         : `replaced the secret ${data.name}`,
   'secret.key': (data) => `encrypted the secrets with another key, ${data.publicKey}`,
   'secret.used': (data) => `read the secret ${data.name} for ${data.for}`,
+  'budget.met': (data) =>
+    `met the limit of ${data.account}, ${data.spent} of ${data.limit}: ${data.action}${data.to === null ? '' : ` to ${data.to}`}`,
+  'budget.answered': (data) =>
+    data.raised > 0 ? `raised ${data.account} by ${data.raised}` : `did not raise ${data.account}`,
+  'price.corrected': (data) =>
+    `corrected the price of ${data.model} since ${time(data.since)}: ${data.price.input} in, ${data.price.output} out`,
   'gateway.started': (data) =>
     `started, version ${data.version}${data.recovered > 0 ? `, ${count(data.recovered, 'task')} taken up again` : ''}${data.lost === undefined ? '' : `, without ${count(data.lost.events, 'lost event')} (kept in ${data.lost.kept})`}${data.newer === undefined ? '' : `; main has ${count(data.newer.commits, 'commit')} of runs that this home does not know${data.newer.accepted ? ', which a person has accepted' : ''}`}`,
   'gateway.stopped': (data) => `stopped: ${data.reason}`,
@@ -217,10 +255,12 @@ const LIGHT: ReadonlySet<EventType> = new Set([
   'model.called',
   'model.answered',
   'decision.made',
+  'grant.used',
   'run.parked',
   'task.created',
   'tasks.awaited',
   'tool.started',
+  'files.labelled',
   'landing.started',
   'note.added',
   'run.finished',

@@ -34,12 +34,16 @@ export interface Voice extends Decision {
 
 function byRule(rule: Rule, whose: string): Voice {
   const reason = rule.reason.trim() === '' ? `A rule of ${whose} says ${rule.verdict}.` : rule.reason;
-  return { verdict: rule.verdict, rule: rule.id, reason, by: rule };
+  const { verdict, id, approvers = 1 } = rule;
+  return { verdict, rule: id, reason, ...(verdict === 'ask' && approvers > 1 ? { approvers } : {}), by: rule };
 }
+
+/** How strict a decision is: a question to more persons is stricter than one to fewer. */
+const strictness = ({ verdict, approvers = 1 }: Decision): number => STRICTNESS[verdict] + (1 - 1 / approvers);
 
 const strictest = (decisions: readonly Decision[]): Decision | null =>
   decisions.reduce<Decision | null>(
-    (worst, each) => (worst === null || STRICTNESS[each.verdict] > STRICTNESS[worst.verdict] ? each : worst),
+    (worst, each) => (worst === null || strictness(each) > strictness(worst) ? each : worst),
     null,
   );
 
@@ -59,7 +63,7 @@ function look(call: PolicyCall, facts: PolicyFacts): { seen: Seen; limits: Decis
     else limits.push(builtin('deny', 'url', `${parsed.reason[0]?.toUpperCase()}${parsed.reason.slice(1)}.`));
   }
   const command = call.command === undefined ? null : seeCommand(call.command);
-  const seen = { call, paths, command, target };
+  const seen = { call, paths, command, target, facts };
   if (target !== null) limits.push(...networkLimits(seen, target, facts));
   return { seen, limits };
 }
@@ -106,7 +110,7 @@ function byList(
 }
 
 /** What is told an owner does not leave the house. */
-const isOwner = ({ call }: Seen, { owners = [] }: PolicyFacts): boolean =>
+const isOwner = (call: PolicyCall, { owners = [] }: Pick<PolicyFacts, 'owners'>): boolean =>
   call.to !== undefined && owners.includes(call.to);
 
 /** What a part of the call gets where no rule speaks of it. */
@@ -125,7 +129,7 @@ function byDefault(part: Part, seen: Seen, facts: PolicyFacts): Decision {
       ? builtin('allow', 'sandboxed-shell', `The command runs confined, ${commandReach(facts)}.`)
       : builtin('ask', 'unsandboxed-shell', 'Nothing confines this command: it has no sandbox.');
   if (seen.call.to !== undefined)
-    return isOwner(seen, facts)
+    return isOwner(seen.call, facts)
       ? builtin('allow', 'tell-owner', 'The owner may always be told something.')
       : builtin('ask', 'tell-other', `${shown(seen.call.to)} is not an owner of this network.`);
   return question === true && effect === 'read'
@@ -191,28 +195,33 @@ export const commandNetwork = ({ network, leave }: Pick<PolicyFacts, 'network' |
 const commandReach = (facts: PolicyFacts): string =>
   commandNetwork(facts).length === 0 ? 'without network' : "with the agent's network list";
 
+/** Whether a call leaves the house or cannot be undone; telling an owner something does not. */
+export function leaves(call: PolicyCall, facts: Pick<PolicyFacts, 'owners' | 'network' | 'leave'>): boolean {
+  if (call.leaves !== undefined) return call.leaves;
+  if (call.command !== undefined && commandNetwork(facts).length > 0) return true;
+  return call.url !== undefined || (call.effect === 'send' && !isOwner(call, facts));
+}
+
 /**
- * Data that came from outside and private data in one run: what is allowed to go out could carry the one to the other. A
- * command that reaches hosts brings in from outside by itself.
+ * The rule of two: of text from outside, private data and an effect that leaves, a run has at most two without a question.
+ * What came from outside could make it carry the private data anywhere, unless somebody who may has said where. A command
+ * that reaches hosts brings in from outside by itself.
  */
 function flow(seen: Seen, facts: PolicyFacts): Decision[] {
-  if (seen.command !== null && facts.labels.includes('private') && commandNetwork(facts).length > 0)
-    return [
-      builtin(
-        'ask',
-        'private-command-flow',
-        'The run has read private data and this command could send it to hosts of the network list, so a person decides.',
-      ),
-    ];
-  const leaves = seen.target !== null || (seen.call.effect === 'send' && !isOwner(seen, facts));
-  if (!leaves || !facts.labels.includes('untrusted') || !facts.labels.includes('private')) return [];
-  return [
-    builtin(
-      'ask',
-      'untrusted-private-flow',
-      'The run has read private data and text from outside, so a person decides what leaves.',
-    ),
-  ];
+  const { call } = seen;
+  if (!facts.labels.includes('private') || !leaves(call, facts)) return [];
+  const reaching = call.command !== undefined && commandNetwork(facts).length > 0;
+  if (!facts.labels.includes('untrusted') && !reaching) return [];
+  const critical = facts.critical ?? [];
+  const open = critical.filter(({ vouched }) => vouched === null);
+  if (critical.length > 0 && open.length === 0) return [];
+  // Names alone: the values are somebody's words, which events do not hold.
+  const named = [...new Set(open.map(({ name }) => shown(name)))];
+  const why = reaching
+    ? 'The run has read private data, and this command could send it to hosts of the network list'
+    : 'The run has read private data and text from outside, and this leaves or cannot be undone';
+  const what = open.length === 0 ? '' : ` Nobody has vouched for: ${named.join(', ')}.`;
+  return [builtin('ask', 'rule-of-two', `${why}, so a person decides.${what}`)];
 }
 
 /** Everything that speaks of a call, of which the strictest counts. */
@@ -232,5 +241,6 @@ export function voices(call: PolicyCall, facts: PolicyFacts): Voice[] {
  */
 export function decide(call: PolicyCall, facts: PolicyFacts): Decision {
   const found = strictest(voices(call, facts)) ?? builtin('deny', 'unknown', 'Nothing is known about this call.');
-  return { verdict: found.verdict, rule: found.rule, reason: found.reason };
+  const { verdict, rule, reason, approvers } = found;
+  return { verdict, rule, reason, ...(approvers === undefined ? {} : { approvers }) };
 }

@@ -18,7 +18,7 @@ interface NetGrant {
  */
 export function netGrant(facts: PolicyFacts): NetGrant {
   const named = [
-    ...facts.rules.flatMap((rule) => literalHost(rule) ?? []),
+    ...facts.rules.flatMap((rule) => literalHost(rule, facts) ?? []),
     ...namedPlaces(facts.settingsNetwork ?? []),
   ];
   const privateHosts = named.flatMap(({ host, port }) =>
@@ -53,7 +53,9 @@ export function redirectPolicy(call: PolicyCall, facts: PolicyFacts): (url: stri
   return (url) => {
     const to = parseTarget(url);
     if (!to.ok) return to.reason;
-    const decision = decide({ ...call, url }, facts);
+    // Who vouched for the first address has not vouched for where it leads.
+    const critical = [{ name: 'url', value: url, vouched: null }];
+    const decision = decide({ ...call, url }, { ...facts, critical });
     if (decision.verdict === 'allow') return null;
     const defaultPort = (at: { port: number }): boolean => at.port === 80 || at.port === 443;
     const same =

@@ -1,6 +1,7 @@
 import type { Agent, Governance } from '../core/agent.ts';
 import { commonReach } from '../core/net/reach.ts';
 import type { PolicyFacts } from '../core/policy.ts';
+import { canonicalJson } from '../core/text/json.ts';
 
 type Rights = Pick<PolicyFacts, 'rules' | 'agentRules' | 'tools' | 'network' | 'leave' | 'settingsNetwork'>;
 
@@ -14,9 +15,32 @@ export function rightsOf(
   return {
     rules: settings.rules,
     agentRules: [agent, ...givers].flatMap(({ rules }) => rules),
-    tools: agent.tools,
+    tools: commonTools(agent, givers),
     network: [settings.network ?? null, agent.network, ...givers.map(({ network }) => network)].reduce(commonReach),
     leave: agent.network !== null,
     ...(settings.network === undefined ? {} : { settingsNetwork: settings.network }),
   };
+}
+
+const commonTools = (agent: Agent, givers: readonly Agent[]): string[] =>
+  agent.tools.filter((tool) => givers.every(({ tools }) => tools.includes(tool)));
+
+/**
+ * The agent as it works on a task of others: with the tools that all of them have, and its commands confined if theirs are.
+ * What narrows the places it reaches, and the rules, `rightsOf` says.
+ */
+export function within(agent: Agent, givers: readonly Agent[], sandboxed: (agent: Agent) => boolean): Agent {
+  if (givers.length === 0) return agent;
+  const { sandbox: _own, ...rest } = agent;
+  const confined = sandboxed(agent) ? undefined : givers.find(sandboxed);
+  const tools = commonTools(agent, givers);
+  if (confined === undefined) return { ...agent, tools };
+  return { ...rest, tools, ...(confined.sandbox && { sandbox: confined.sandbox }) };
+}
+
+/** Whether an agent may do what another may not: a tool, a place, commands that are less confined. */
+export function widens(from: Agent, to: Agent): boolean {
+  if (to.tools.some((tool) => !from.tools.includes(tool))) return true;
+  if (from.network === null) return false;
+  return to.network === null || canonicalJson(commonReach(from.network, to.network)) !== canonicalJson(to.network);
 }

@@ -2,6 +2,8 @@
 export interface ShellLine {
   /** The words of each simple command, quotes removed, in the order they stand. */
   commands: string[][];
+  /** What it is redirected to or from. */
+  targets: string[];
   /** Why programs or arguments may hide from us in this line; null if they cannot. */
   hidden: string | null;
   /** Why no rule may allow the line, though we see its commands; null if one may. */
@@ -37,7 +39,7 @@ interface Word {
 
 /** The state of one pass over a line. Every method moves forward, so a pass is linear. */
 class Reader {
-  readonly line: ShellLine = { commands: [], hidden: null, unclear: null };
+  readonly line: ShellLine = { commands: [], targets: [], hidden: null, unclear: null };
   readonly text: string;
   private at = 0;
   private words: Word[] = [];
@@ -115,7 +117,9 @@ class Reader {
     if (this.at < this.text.length && !/[\n;&|()<>]/.test(this.text[this.at] as string)) this.word();
     const target = this.words.length > before ? (this.words.pop() as Word).text : '';
     const harmless = /^[<>]&$/.test(operator) ? /^[012]$/.test(target) : target === '/dev/null';
-    if (!harmless) this.blur('a redirection');
+    if (harmless) return;
+    this.line.targets.push(target);
+    this.blur('a redirection');
   }
 
   private word(): void {
@@ -210,5 +214,5 @@ class Reader {
 export function readShellLine(text: string): ShellLine {
   if (text.length <= MAX_LINE) return new Reader(text).read();
   const why = `more than ${MAX_LINE} characters`;
-  return { commands: [], hidden: why, unclear: why };
+  return { commands: [], targets: [], hidden: why, unclear: why };
 }

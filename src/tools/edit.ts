@@ -75,7 +75,8 @@ export const editTool: Tool<EditInput> = {
       return {
         ok: true,
         text: `Changed ${name}, ${linesOf(text, places)}.`,
-        labels: [],
+        // What was there stays in what is there now.
+        labels: ctx.labelsOf(entry),
         changes: [change],
         ...(change.oid === null ? {} : { seen: { [change.path]: change.oid } }),
       };

@@ -3,7 +3,7 @@ import type { Tool, ToolContext, ToolResult } from '../core/ports/tool.ts';
 import { neutralise, wrapUntrusted } from '../core/text/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { decodeText, htmlText, type Kind, kindOf, looksBinary, prettyJson } from './page.ts';
-import { boundaryOf, shownSize } from './text.ts';
+import { shownSize } from './text.ts';
 
 export interface FetchLimits {
   /** Bytes of body, after decompression; what comes later is cut off. */
@@ -87,7 +87,7 @@ async function shown(response: Response, url: string, limits: FetchLimits, ctx: 
   if (text.length > most) about.push(`Shown are the first ${most} of ${text.length} characters.`);
   if (text.trim() === '') about.push('There is no text in it.');
   const body = (title === '' ? '' : `# ${title}\n\n`) + text.slice(0, most).toWellFormed();
-  return result(status < 400, `${about.join(' ')}\n${wrapUntrusted(body, final, boundaryOf(ctx.key))}`);
+  return result(status < 400, `${about.join(' ')}\n${wrapUntrusted(body, final, ctx.mark)}`);
 }
 
 /**
@@ -102,6 +102,7 @@ export function fetchTool(options: { limits?: Partial<FetchLimits> } = {}): Tool
     description: 'Read a web page or file by HTTP(S), as text.',
     effect: 'read',
     idempotent: true,
+    critical: ['url'],
     schema: argsSchema(ARGS),
     parse: (args) => readArgs(ARGS, args),
     facts: ({ url }) => ({ url }),

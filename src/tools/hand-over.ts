@@ -15,6 +15,7 @@ export const handOverTool: EngineTool<HandOverInput> = {
   name: 'hand_over',
   description: 'Hand this conversation over: the next message goes to that agent.',
   effect: 'write',
+  critical: ['agent'],
   schema: argsSchema(ARGS),
   parse,
   facts: ({ agent }) => ({ paths: [`tasks/${agent}`] }),

@@ -1,8 +1,9 @@
 import { workspacePath } from '../core/text/paths.ts';
 import type { FileEntry } from '../core/files.ts';
-import type { Tool } from '../core/ports/tool.ts';
+import { unionLabels } from '../core/labels.ts';
+import type { Tool, ToolContext, ToolResult } from '../core/ports/tool.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
-import { absent, failed, refusable, shownPath, shownSize } from './text.ts';
+import { absent, failed, fromFiles, refusable, shownPath, shownSize } from './text.ts';
 
 const ARGS = { path: 'text?' } as const;
 type ListInput = ArgsOf<typeof ARGS>;
@@ -38,6 +39,22 @@ function unnamedText(paths: readonly string[]): string {
   return `[Not UTF-8, so no tool can open them until they are renamed: ${named.join(', ')}${more}]`;
 }
 
+/** Names may say something, too: those that a run with text from outside has made up. */
+function named(entries: readonly FileEntry[], text: string, ctx: ToolContext): ToolResult {
+  const labels = unionLabels(...entries.map((entry) => ctx.nameLabels(entry)));
+  return fromFiles({ ok: true, text, labels: [], changes: [] }, labels, 'names of files', ctx);
+}
+
+/** Files whose own name is shown, and those of a folder that holds nothing else: its name may be theirs. */
+function entriesShown(entries: readonly FileEntry[], prefix: string, ctx: ToolContext): FileEntry[] {
+  const labelled = entries.filter((entry) => ctx.nameLabels(entry).length > 0);
+  if (labelled.length === 0) return [];
+  const shown = ({ path }: FileEntry): string => path.slice(prefix.length).replace(/\/.*/s, '/');
+  const own = new Set(labelled);
+  const others = new Set(entries.filter((entry) => !own.has(entry)).map(shown));
+  return labelled.filter((entry) => !others.has(shown(entry)));
+}
+
 /** Shows what is in a folder. */
 export const listTool: Tool<ListInput> = {
   name: 'list',
@@ -48,8 +65,9 @@ export const listTool: Tool<ListInput> = {
   schema: argsSchema(ARGS),
   parse: (args) => readArgs(ARGS, args),
   facts: ({ path }) => ({ paths: [path ?? '.'] }),
-  run: ({ path: raw }, { files, mayRead }) =>
+  run: ({ path: raw }, ctx) =>
     refusable(async () => {
+      const { files, mayRead } = ctx;
       const checked = workspacePath(raw ?? '.');
       if (!checked.ok) return failed(`${shownPath(raw ?? '.')}: ${checked.reason}.`);
       const { path } = checked;
@@ -61,7 +79,7 @@ export const listTool: Tool<ListInput> = {
       const unnamed = ((await files.unnamed?.(path)) ?? []).filter((name) => mayRead(`${below}${name}`));
       if (entries.length === 0 && unnamed.length === 0) {
         const file = path === '' ? null : await files.stat(path);
-        if (file !== null) return { ok: true, text: shownFile(file, path), labels: [], changes: [] };
+        if (file !== null) return named([file], shownFile(file, path), ctx);
         return path === ''
           ? { ok: true, text: '[The workspace is empty.]', labels: [], changes: [] }
           : failed(await absent(files, path));
@@ -71,6 +89,6 @@ export const listTool: Tool<ListInput> = {
       if (lines.length > shown.length)
         shown.push(`[${lines.length - shown.length} more: use search, or list a folder below]`);
       if (unnamed.length > 0) shown.push(unnamedText(unnamed));
-      return { ok: true, text: shown.join('\n'), labels: [], changes: [] };
+      return named(entriesShown(entries, below, ctx), shown.join('\n'), ctx);
     }),
 };

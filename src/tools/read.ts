@@ -2,9 +2,8 @@ import type { Files } from '../core/files.ts';
 import { artefactOf } from '../core/task.ts';
 import type { Tool } from '../core/ports/tool.ts';
 import { workspacePath } from '../core/text/paths.ts';
-import { wrapUntrusted } from '../core/text/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
-import { MAX_TEXT, boundaryOf, failed, readText, refusable } from './text.ts';
+import { MAX_TEXT, failed, fromFiles, readText, refusable } from './text.ts';
 
 const ARGS = {
   path: 'text',
@@ -88,7 +87,7 @@ export const readTool: Tool<ReadInput> = {
   parse: (args) => readArgs(ARGS, args),
   // A rule about a file holds for it at any commit.
   facts: ({ path }) => ({ paths: [artefactOf(path)?.path ?? path] }),
-  run: ({ path: raw, offset, limit, column }, { open, files, labelsOf, key }) =>
+  run: ({ path: raw, offset, limit, column }, { open, files, labelsOf, mark }) =>
     refusable(async () => {
       const opened = await open(raw);
       if (opened?.kind === 'refused') return failed(opened.why);
@@ -106,9 +105,8 @@ export const readTool: Tool<ReadInput> = {
         text === ''
           ? '[The file is empty.]'
           : excerpt(text, { offset: offset ?? 1, limit: limit ?? DEFAULT_LINES, column });
-      const labels = labelsOf(entry);
-      const said = labels.includes('untrusted') ? wrapUntrusted(shown, path, boundaryOf(key)) : shown;
       // What was handed over was seen as it was then: an edit of the file must read it as it is now.
-      return { ok: true, text: said, labels, changes: [], seen: opened === null ? { [path]: entry.oid } : {} };
+      const seen = opened === null ? { [path]: entry.oid } : {};
+      return fromFiles({ ok: true, text: shown, labels: [], changes: [], seen }, labelsOf(entry), path, { mark });
     }),
 };

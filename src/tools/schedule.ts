@@ -33,6 +33,7 @@ export const scheduleTool = (book: ScheduleBook): Tool<ScheduleInput> => ({
   name: NAME,
   description: 'List, create or remove your schedules.',
   effect: 'write',
+  critical: ['create'],
   idempotent: true,
   schema: argsSchema(ARGS),
   parse,

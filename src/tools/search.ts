@@ -3,10 +3,9 @@ import { pathMatch, usablePathPattern } from '../core/text/glob.ts';
 import { unionLabels } from '../core/labels.ts';
 import { workspacePath } from '../core/text/paths.ts';
 import type { Parsed, Tool, ToolContext, ToolResult } from '../core/ports/tool.ts';
-import { wrapUntrusted } from '../core/text/untrusted.ts';
 import { argsSchema, readArgs, type ArgsOf } from './args.ts';
 import { openScan, type Hit, type Scan } from './scan.ts';
-import { absent, boundaryOf, decode, failed, refusable, shownPath } from './text.ts';
+import { absent, decode, failed, fromFiles, refusable, shownPath } from './text.ts';
 
 const ARGS = { pattern: 'text', path: ['text?', 'File, folder or glob'] } as const;
 type SearchInput = ArgsOf<typeof ARGS>;
@@ -163,8 +162,7 @@ export const searchTool: Tool<SearchInput> = {
         const found = await lookThrough(chosen.entries, open.scan, ctx);
         const result = report(found);
         const labels = unionLabels(...Object.entries(found.seen).map(([path, oid]) => ctx.labelsOf({ path, oid })));
-        if (!labels.includes('untrusted')) return { ...result, labels };
-        return { ...result, labels, text: wrapUntrusted(result.text, 'files of a skill', boundaryOf(ctx.key)) };
+        return fromFiles(result, labels, 'files', ctx);
       } finally {
         await open.scan.close();
       }

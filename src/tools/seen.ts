@@ -2,7 +2,7 @@ import type { FileEntry } from '../core/files.ts';
 import type { ToolContext, ToolResult } from '../core/ports/tool.ts';
 import { lineDiff } from '../core/text/line-diff.ts';
 import { wrapUntrusted } from '../core/text/untrusted.ts';
-import { boundaryOf, decode, failed, shownPath } from './text.ts';
+import { decode, failed, shownPath } from './text.ts';
 
 /** What the call would do, and how its refusal ends. */
 const ENDS = {
@@ -42,7 +42,7 @@ export async function refuseUnseen(
   const labels = ctx.labelsOf(entry);
   const difference = ctx.mayRead(path) ? await differenceSince(ctx, seen.oid, path) : '';
   if (difference === '') return failed(said);
-  const shown = labels.includes('untrusted') ? wrapUntrusted(difference, path, boundaryOf(ctx.key)) : difference;
+  const shown = labels.includes('untrusted') ? wrapUntrusted(difference, path, ctx.mark) : difference;
   return { ...failed(`${said}\nWhat has changed (- as you read it, + as it is now):\n${shown}`), labels };
 }
 

@@ -1,12 +1,12 @@
-import { MAX_PATHS, type Change } from '../core/files.ts';
-import { unionLabels } from '../core/labels.ts';
+import { MAX_PATHS, type Change, type FileEntry } from '../core/files.ts';
+import { type Label, unionLabels } from '../core/labels.ts';
 import type { CallFacts } from '../core/policy.ts';
 import { OVER } from '../core/ports/clock.ts';
 import type { Egress, EgressHandle } from '../core/ports/egress.ts';
 import { SandboxError, type JobResult, type Limits, type Sandbox } from '../core/ports/sandbox.ts';
 import type { Checkout, Checkouts, Collected } from '../core/ports/workspace.ts';
-import { SKILLS } from '../core/skill.ts';
 import type { Parsed, Reconciled, Tool, ToolContext, ToolDeclaration, ToolResult } from '../core/ports/tool.ts';
+import { pathMatch } from '../core/text/glob.ts';
 import { errorText } from '../core/text/sentence.ts';
 import { shownByTerminal } from '../core/text/terminal.ts';
 
@@ -104,12 +104,42 @@ function changeText({ changes, dropped, refused }: Collected): string[] {
   return lines.filter(([, list]) => list !== '').map(([title, list]) => `${title}: ${list}`);
 }
 
+/** Whether a line names a file, by its path, a folder above it or a pattern. */
+const isNamed = (paths: readonly string[], path: string): boolean =>
+  paths.some(
+    (named) => named === '' || path === named || path.startsWith(`${named}/`) || pathMatch(`${named}/**`, path),
+  );
+
+/**
+ * What the rules keep from the command; and, since what runs may send all it sees, private files that its line does not
+ * name if it has a network.
+ */
+function isHidden(paths: readonly string[] | null, ctx: ToolContext, entry: FileEntry): boolean {
+  if (!ctx.mayRead(entry.path)) return true;
+  if (ctx.network === null || !ctx.labelsOf(entry).includes('private')) return false;
+  return !isNamed(paths ?? [], entry.path);
+}
+
+/**
+ * Labels of all that the command could read: of the files its line names where that is all it reads, else of every file it
+ * saw, because a program can open any.
+ */
+async function labelsRead({ command }: ShellInput, ctx: ToolContext): Promise<Label[]> {
+  const { paths, past } = ctx.readBy(command);
+  const seen = (await ctx.files.list('')).filter((entry) => !isHidden(paths, ctx, entry));
+  const read = paths === null ? seen : seen.filter(({ path }) => isNamed(paths, path));
+  // A link leads to a file of another name.
+  const all = read.some(({ mode }) => mode === '120000') ? seen : read;
+  return unionLabels(past, ...all.map((entry) => ctx.labelsOf(entry)));
+}
+
 /** Runs commands on the run's files. Each has a checkout of its own; what it changes joins the run's overlay. */
 class ShellTool implements Tool<ShellInput> {
   readonly name = SHELL.name;
   readonly usualFor = SHELL.usualFor;
   readonly description = 'Run a shell command in /workspace. File changes are kept, except files ignored by Git.';
   readonly effect = 'exec';
+  readonly critical = ['command'];
   readonly readsTree = true;
   readonly idempotent = false;
   readonly schema = SCHEMA;
@@ -128,7 +158,9 @@ class ShellTool implements Tool<ShellInput> {
     const { checkouts, sandbox } = this.#options;
     let checkout: Checkout;
     try {
-      const hidden = (await ctx.files.list('')).map((entry) => entry.path).filter((path) => !ctx.mayRead(path));
+      const { paths } = ctx.readBy(input.command);
+      const all = await ctx.files.list('');
+      const hidden = all.filter((entry) => isHidden(paths, ctx, entry)).map(({ path }) => path);
       checkout = await checkouts.take(ctx.files.base, ctx.files.changes(), ctx.key, hidden);
     } catch (error) {
       return failed(`The command was not run, there is no checkout for it: ${errorText(error)}`);
@@ -205,6 +237,7 @@ class ShellTool implements Tool<ShellInput> {
     go: (signal: AbortSignal, network: EgressHandle | null) => Promise<JobResult>,
   ): Promise<ToolResult> {
     const { checkouts, egress } = this.#options;
+    const labels = await labelsRead(input, ctx);
     const network = await this.#wayOut(ctx);
     const over = new AbortController();
     const bounds = checkouts.watch(checkout, over.signal);
@@ -223,9 +256,6 @@ class ShellTool implements Tool<ShellInput> {
       result === null || (result.ended === 'aborted' && isOutgrown())
         ? await this.#outgrown(result, String(bounds.reason), checkout, ctx.key)
         : await this.#end(result, checkout, input, ctx);
-    // A command can read, and run, every file it has: one that nobody approved lies in all it says.
-    const skills = (await ctx.files.list(SKILLS)).filter(({ path }) => ctx.mayRead(path));
-    const labels = unionLabels(...skills.map((entry) => ctx.labelsOf(entry)));
     if (network === null) return { ...ended, labels };
     const refused = network.refused();
     return {

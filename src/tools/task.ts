@@ -66,6 +66,7 @@ export const taskTool: EngineTool<TaskCall> = {
   usualFor: 'delegating',
   description: 'Give work to another agent, or look after tasks given.',
   effect: 'write',
+  critical: ['agent'],
   schema: argsSchema(ARGS),
   parse: parseTask,
   // The place where a task of that queue shows as a file, so that rules speak of it as of any path.

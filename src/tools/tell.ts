@@ -28,6 +28,7 @@ export const tellTool: EngineTool<TellInput> = {
   description: 'Send a person a message that needs no answer.',
   effect: 'send',
   critical: ['to'],
+  texts: ['text'],
   schema: argsSchema(ARGS),
   parse,
   facts: ({ to }) => ({ to }),

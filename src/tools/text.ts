@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
 import { FileRefused, type FileEntry, type Files } from '../core/files.ts';
 import { workspacePath } from '../core/text/paths.ts';
-import type { ToolResult } from '../core/ports/tool.ts';
+import type { Label } from '../core/labels.ts';
+import type { ToolContext, ToolResult } from '../core/ports/tool.ts';
+import { wrapUntrusted } from '../core/text/untrusted.ts';
 
 const BOM = '\ufeff';
 
@@ -10,9 +11,16 @@ export const MAX_TEXT = 16_000_000;
 
 export const failed = (text: string): ToolResult => ({ ok: false, text, labels: [], changes: [] });
 
-/** A mark that the text's author could not know: equal for a call and its replay, different for every call. */
-export const boundaryOf = (key: string): string =>
-  createHash('sha256').update(`untrusted ${key}`).digest('hex').slice(0, 16);
+/** The result of a tool that read these files, kept apart from words of ours if it holds text from outside. */
+export function fromFiles(
+  result: ToolResult,
+  labels: Label[],
+  source: string,
+  { mark }: Pick<ToolContext, 'mark'>,
+): ToolResult {
+  const text = labels.includes('untrusted') ? wrapUntrusted(result.text, source, mark) : result.text;
+  return { ...result, text, labels };
+}
 
 /** A path as it is shown: quoted where it could be taken for something else, or could hide something. */
 export const shownPath = (path: string): string =>

@@ -89,7 +89,7 @@ test('what a call has read counts for the calls beside it', () => {
     async (loop) => {
       const waiting = await loop.send('go');
       assert.equal(waiting.status, 'waiting');
-      assert.match(waiting.waits[0]?.reason ?? '', /untrusted-private-flow/);
+      assert.match(waiting.waits[0]?.reason ?? '', /rule-of-two/);
       assert.deepEqual(log, []);
     },
   );

@@ -197,7 +197,7 @@ test('work is not given away while what it may need cannot land; a file of a mes
     });
     assert.ok(sent.ok);
     const outcome = await loop.settled(sent.delivered.task);
-    assert.match(outcome.text, /writing\): done\n[^]*the plan\n[^]* \| a note/);
+    assert.match(outcome.text, /writing\): done\n[^]*the plan\n[^]* \| <<untrusted [^]*a note\n/);
     assert.deepEqual(await loop.workspace.files(await loop.workspace.head(), []).list('inbox'), []);
   });
 });

@@ -39,6 +39,7 @@ export const NO_APP: AppPort = {
   isHeld: noApp,
   openSecrets: noApp,
   openSkills: noApp,
+  openPolicy: noApp,
   openSimulation: noApp,
 };
 

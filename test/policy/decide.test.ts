@@ -352,7 +352,7 @@ test('the verdict names the rule, and a rule without a reason still gets one', (
 test('A55 private data and text from outside in one run: what would be allowed to leave is asked', () => {
   const open = [allow({ host: 'x.org' }), allow({ tool: 'mail' }), allow({ host: '127.0.0.1:8080' })];
   const both = facts({ rules: open, labels: ['private', 'untrusted'] });
-  const flow = 'builtin:untrusted-private-flow';
+  const flow = 'builtin:rule-of-two';
   check(
     [
       ['fetch', fetching('https://x.org'), both, 'ask', flow],

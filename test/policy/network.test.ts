@@ -231,7 +231,7 @@ test("an agent's own list gives leave for what it names, and nothing that is str
     ],
     ['a rule asks', fetching(url), facts({ ...own('x.org'), rules: [ask({ host: 'x.org' })] }), 'ask'],
     ['a rule denies', fetching(url), facts({ ...own('x.org'), agentRules: [deny({ tool: 'fetch' })] }), 'deny'],
-    ['labels ask', fetching(url), facts({ ...own('x.org'), ...both }), 'ask', 'builtin:untrusted-private-flow'],
+    ['labels ask', fetching(url), facts({ ...own('x.org'), ...both }), 'ask', 'builtin:rule-of-two'],
     ['method', fetching(url), facts(own({ host: 'x.org', methods: ['POST'] })), 'deny'],
     ['method given', { ...fetching(url), method: 'post' }, facts(own({ host: 'x.org', methods: ['POST'] })), 'allow'],
     ['path', fetching(url), facts(own({ host: 'x.org', paths: ['/repos/our/'] })), 'allow'],
@@ -252,7 +252,7 @@ test('a command that reaches hosts asks once the run holds private data, and say
   const asks = { network: [{ ...reaches('x.org')[0]!, verdict: 'ask' as const }], leave: true };
   const rows: Row[] = [
     ['nothing private', shell('ls'), facts({ ...own, labels: ['untrusted'] }), 'allow'],
-    ['private', shell('ls'), facts({ ...own, labels: ['private'] }), 'ask', 'builtin:private-command-flow'],
+    ['private', shell('ls'), facts({ ...own, labels: ['private'] }), 'ask', 'builtin:rule-of-two'],
     [
       'private, whatever a rule allows',
       shell('ls'),

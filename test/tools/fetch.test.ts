@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import assert from 'node:assert/strict';
 import type http from 'node:http';
 import { test, type TestContext } from 'node:test';
@@ -27,6 +28,12 @@ const contextOf = (net: Net, more: Partial<ToolContext> = {}): ToolContext => ({
   mayRead: () => true,
   mayWrite: () => true,
   labelsOf: () => [],
+  nameLabels: () => [],
+  readBy: () => ({ paths: null, past: [] }),
+  mark: createHash('sha256')
+    .update(more.key ?? 'k')
+    .digest('hex')
+    .slice(0, 16),
   signal: new AbortController().signal,
   boundary: () => undefined,
   progress: () => undefined,

@@ -7,16 +7,19 @@ import {
   isForEngine,
   pinnedNames,
   judge,
+  decided,
   mayStillAsk,
   tooOften,
   readCall,
   showCall,
   type ToolCall,
 } from './ready.ts';
+import { aboutCall } from './asking.ts';
 import { runCalls, stillAllowed } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
-import type { CallState } from '../run/state.ts';
-import { handOver, callTask, waitsFor, takeResults } from './task.ts';
+import type { CallState } from '../run/call.ts';
+import { waitsFor } from '../run/log.ts';
+import { handOver, callTask, takeResults } from './task.ts';
 import { readPlace, tellPerson } from './tell.ts';
 import { askedKey } from '../../core/records/matter.ts';
 
@@ -26,7 +29,7 @@ import { askedKey } from '../../core/records/matter.ts';
  */
 export async function doCalls(turn: AgentTurn): Promise<boolean> {
   const { deps, log, stops } = turn;
-  for (const call of log.state.calls) if (call.phase === 'new') decideCall(turn, call);
+  for (const call of log.state.calls) if (call.phase === 'new') await decideCall(turn, call);
   for (;;) {
     stops.cancel.throwIfAborted();
     const open = log.state.calls.filter((call) => call.phase !== 'returned');
@@ -79,7 +82,7 @@ async function runNext(turn: AgentTurn, open: readonly CallState[]): Promise<boo
     }
     if (isForEngine(ready)) {
       if (group.length > 0) break;
-      return stillAllowed(turn, ready) ? engineCall(turn, ready) : false;
+      return (await stillAllowed(turn, ready)) ? engineCall(turn, ready) : false;
     }
     if (group.length > 0 && ready.tool.effect !== 'read') break;
     group.push(ready);
@@ -111,7 +114,7 @@ async function engineCall(turn: AgentTurn, ready: EngineToolCall): Promise<boole
   }
 }
 
-function decideCall(turn: AgentTurn, call: CallState): void {
+async function decideCall(turn: AgentTurn, call: CallState): Promise<void> {
   const { deps, log, agent } = turn;
   const { id, tool } = call;
   const ready = readCall(deps, call);
@@ -128,10 +131,10 @@ function decideCall(turn: AgentTurn, call: CallState): void {
     log.emit({ type: 'decision.made', data });
     return;
   }
-  const judged = judge(turn, ready);
-  const question = judged.verdict === 'allow' && what?.kind === 'question';
-  const decision = question && !mayStillAsk(turn, call) ? tooOften() : judged;
-  log.emit({ type: 'decision.made', data: { call: id, tool, ...decision } });
+  const judged = await judge(turn, ready);
+  const question = judged.decision.verdict === 'allow' && what?.kind === 'question';
+  const decision = question && !mayStillAsk(turn, call) ? tooOften() : judged.decision;
+  decided(turn, ready, decision === judged.decision ? judged : { ...judged, decision, use: null });
   if (decision.verdict !== 'allow' || what === null) return;
   if (what.kind === 'question' && what.early) askQuestion(turn, call, what, false);
 }
@@ -151,8 +154,18 @@ async function askApproval(turn: AgentTurn, open: readonly CallState[]): Promise
     // What the person has saved is part of what the command will see.
     if (ready.tool.effect === 'exec') await freshBase(turn, [ready]);
     const approval = deps.ids.next('apr');
-    const shown = log.put(showCall(log, ready, pinnedNames(turn)));
-    const data = { approval, call: call.id, tool: call.tool, shown };
+    const { about, kind } = await aboutCall(turn, ready);
+    const shown = log.put({ ...showCall(log, ready, pinnedNames(turn)), about });
+    const { approvers = 1 } = call.asks ?? {};
+    const data = {
+      approval,
+      call: call.id,
+      tool: call.tool,
+      shown,
+      rule: about.rule,
+      kind,
+      ...(approvers > 1 ? { approvers } : {}),
+    };
     log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
     if (ready.tool.effect === 'exec') break;
   }

@@ -12,20 +12,23 @@ import {
   type EngineToolCall,
   showCall,
   freshBase,
+  callFacts,
+  decided,
   judge,
+  policyCall,
   policyFacts,
   type ToolCall,
   pinnedNames,
-  skillLabels,
   unseenBy,
   viewOf,
 } from './ready.ts';
 import { holdWork } from '../finish/hold.ts';
+import { labelling } from './labels.ts';
 import { openArtefact } from './artefacts.ts';
-import { openOutput, shorten, askQuestion, refuse } from './results.ts';
+import { openOutput, shorten, askQuestion, noteText, refuse } from './results.ts';
 import { loadJson, messageOf, type RunLog, type ShownCall, zoneOf } from '../run/log.ts';
 import { seenAs } from '../run/seen.ts';
-import type { ToolRecord } from '../run/state.ts';
+import type { ToolRecord } from '../run/blobs.ts';
 import { askedKey } from '../../core/records/matter.ts';
 
 /**
@@ -39,7 +42,7 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
   const files = await viewOf(turn);
   const begun: { ready: ToolCall; work: () => Promise<{ result: ToolResult; reconciled: boolean }> }[] = [];
   for (const ready of group) {
-    const context = toolContext(turn, ready, files);
+    const context = toolContext(turn, ready, { files, facts: await callFacts(turn, ready) });
     const again = ready.call.phase === 'started' ? await reconcile(ready, context) : null;
     if (again?.state === 'doubt') {
       const text = `This call had started when it was interrupted, and it is unknown whether it took effect: ${again.why}\n${fenced(showCall(log, ready, []).text)}\nAnswer "retry" to run it again, or say what happened.`;
@@ -51,7 +54,7 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
       begun.push({ ready, work: () => Promise.resolve({ result, reconciled: true }) });
       continue;
     }
-    if (!stillAllowed(turn, ready) || !(await stillApproved(turn, ready))) continue;
+    if (!(await stillAllowed(turn, ready)) || !(await stillApproved(turn, ready))) continue;
     const { call, tool, input } = ready;
     const { effect, idempotent } = tool;
     log.emit({ type: 'tool.started', data: { call: call.id, tool: tool.name, key: call.key, effect, idempotent } });
@@ -83,13 +86,15 @@ async function finish(
   const before = worked();
   const { result, reconciled } = await work();
   const ms = worked() - before;
-  const text = deps.redact(unseen === undefined ? result.text : `${result.text}\n${unseen}`);
+  const said = [result.text, unseen, noteText(call)].filter((part) => part !== undefined);
+  const text = deps.redact(said.join('\n'));
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
     ok: result.ok,
     ...shorten(text, limit, { call: call.id, reader: usualTool(deps.tools(), 'reading') }),
     changes: result.changes,
     seen: result.seen ?? {},
+    ...(result.records && { records: result.records }),
   };
   const data = {
     call: call.id,
@@ -119,13 +124,14 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 }
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
-export function stillAllowed(turn: AgentTurn, ready: ToolCall | EngineToolCall): boolean {
-  const { log } = turn;
-  const { call, tool } = ready;
-  const decision = judge(turn, ready);
-  if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
-  log.emit({ type: 'decision.made', data: { call: call.id, tool: tool.name, ...decision } });
-  return false;
+export async function stillAllowed(turn: AgentTurn, ready: ToolCall | EngineToolCall): Promise<boolean> {
+  const { call } = ready;
+  const judged = await judge(turn, ready);
+  const { verdict } = judged.decision;
+  if (verdict === 'ask' && call.approval !== null) return true;
+  // What a rule had allowed, and one has come to ask for, rests on a grant from now on.
+  if (verdict !== 'allow' || (judged.use !== null && judged.use.grant !== call.grant)) decided(turn, ready, judged);
+  return verdict === 'allow';
 }
 
 /** An approval is for the exact call that was shown. */
@@ -140,12 +146,15 @@ async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean>
   return false;
 }
 
-function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files']): ToolContext {
+function toolContext(
+  turn: AgentTurn,
+  ready: ToolCall,
+  { files, facts }: { files: ToolContext['files']; facts: PolicyFacts },
+): ToolContext {
   const { deps, log, agent, stops } = turn;
   const { run, task } = log.state;
-  const { call, tool, facts: about } = ready;
-  const facts = policyFacts(turn);
-  const asked: PolicyCall = { tool: tool.name, effect: tool.effect, ...about };
+  const { call } = ready;
+  const asked = policyCall(turn, ready);
   // What it holds back at the end comes with the result.
   const shown = deps.redactPieces();
   return {
@@ -155,13 +164,14 @@ function toolContext(turn: AgentTurn, ready: ToolCall, files: ToolContext['files
     key: call.key,
     files,
     open: async (path) => (await openOutput(deps.store, log.state, path)) ?? openArtefact(turn, path),
-    net: grantedNet(turn, ready),
+    net: grantedNet(turn, asked, facts),
     network: grantedNetwork(turn, ready),
     sandbox: agent.sandbox,
     seen: (path) => seenAs(turn, path),
     mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
     mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
-    labelsOf: ({ path, oid }) => skillLabels(deps, path, oid),
+    ...labelling(deps),
+    mark: deps.mark(call.key),
     chat: async () => {
       const message = await messageOf(deps.store, log.claim.task);
       if (message === null || !deps.pushes(message.data.channel)) return null;
@@ -224,11 +234,9 @@ function grantedNetwork(turn: AgentTurn, { tool, facts: about }: ToolCall): Egre
 }
 
 /** The network as this one call may use it: what was decided for its address holds at every hop. */
-function grantedNet(turn: AgentTurn, { tool, facts: about }: ToolCall): Net {
-  const { deps, agent, log } = turn;
-  const facts = policyFacts(turn);
-  const grant = { ...netGrant(facts), who: `tool:${tool.name}`, agent: agent.name, run: log.state.run };
-  const onRedirect = redirectPolicy({ tool: tool.name, effect: tool.effect, ...about }, facts);
+function grantedNet({ deps, agent, log }: AgentTurn, call: PolicyCall, facts: PolicyFacts): Net {
+  const grant = { ...netGrant(facts), who: `tool:${call.tool}`, agent: agent.name, run: log.state.run };
+  const onRedirect = redirectPolicy(call, facts);
   return {
     request: (request) => deps.net.request({ ...request, onRedirect }, grant),
     dial: (dial) => deps.net.dial(dial, grant),

@@ -1,41 +1,113 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
-import type { CallFacts, Decision, PolicyFacts } from '../../core/policy.ts';
-import { decide } from '../../policy/decide.ts';
+import type { BlobRef } from '../../core/blob.ts';
+import type { CallFacts, CriticalValue, Decision, DecisionRecord, PolicyCall, PolicyFacts } from '../../core/policy.ts';
+import { decide, leaves } from '../../policy/decide.ts';
+import { grantRule } from '../../core/standing.ts';
+import type { GrantUse } from '../../policy/standing.ts';
+import { callOf } from '../../policy/call.ts';
 import { rightsOf } from '../../policy/rights.ts';
+import { criticalValues, vouch } from '../../policy/vouch.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog, ShownCall } from '../run/log.ts';
-import type { CallState, RunState } from '../run/state.ts';
+import type { CallState } from '../run/call.ts';
+import type { RunState } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
-import type { Label } from '../../core/labels.ts';
-import { addressOf, ownerAddresses, placeOf } from '../../core/recipient.ts';
-import { SKILLS, type Skill } from '../../core/skill.ts';
+import { ownerAddresses } from '../../core/recipient.ts';
+import type { Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
+import { grantUse, recordUse } from './granting.ts';
+import { vouchersOf } from './vouching.ts';
 
-export function policyFacts({ deps, agent, log }: AgentTurn): PolicyFacts {
+/** What every decision of the run rests on, whatever the call. */
+export const policyFacts = (turn: AgentTurn): PolicyFacts => ({
+  ...rightsOf(turn.deps.governance(), turn.agent, sendersOf(turn)),
+  ...runFacts(turn),
+});
+
+const sendersOf = ({ log }: AgentTurn): string[] => log.claim.task.origin?.senders ?? [];
+
+function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
   const governance = deps.governance();
+  const { task } = log.claim;
   return {
-    ...rightsOf(governance, agent, log.claim.task.origin?.senders ?? []),
     sandboxed: deps.sandboxed(agent),
     labels: log.state.labels,
     owners: ownerAddresses(governance.settings.channels),
+    sender: task.from,
+    ...(log.asker === task.from ? {} : { asker: log.asker }),
+    queue: task.queue,
+    at: deps.clock.now(),
+    zone: deps.zone(),
+    costUsd: log.state.costUsd,
   };
+}
+
+/** The call as the policy looks at it. */
+export const policyCall = ({ deps, agent }: AgentTurn, ready: ReadyCall): PolicyCall =>
+  callOf(ready, agent, deps.governance());
+
+/** The facts of one call. Who vouches for its values is looked for only where that can matter: it costs a look at the store. */
+export async function callFacts(
+  turn: AgentTurn,
+  ready: ReadyCall,
+  call = policyCall(turn, ready),
+): Promise<PolicyFacts> {
+  const facts = policyFacts(turn);
+  const values = criticalValues(ready.tool, ready.input);
+  if (facts.labels.length === 0 || !leaves(call, facts))
+    return { ...facts, critical: values.map(({ name, value }) => ({ name, value, vouched: null })) };
+  return { ...facts, critical: vouch(values, await vouchersOf(turn), ready.tool) };
 }
 
 /** How often the calls of one answer may ask a person: among more, nobody finds the one that matters. */
 const MAX_ASKED = 10;
 
-/** May the call be made? As `decide` says, but that an answer asks a person only so often. */
-export function judge(turn: AgentTurn, { call, tool, facts }: ReadyCall): Decision {
-  const { channels } = turn.deps.governance().settings;
-  const place = facts.to === undefined ? null : placeOf(facts.to, channels);
-  const to = place === null ? {} : { to: addressOf(place) };
-  const decision = decide({ tool: tool.name, effect: tool.effect, ...facts, ...to }, policyFacts(turn));
-  if (decision.verdict === 'ask' && call.approval === null && asked(turn.log.state, call) >= MAX_ASKED)
-    return tooOften();
-  return decision;
+/** A decision, what it was made from, and the use of a grant that it rests on. */
+export interface Judged {
+  decision: Decision;
+  record: DecisionRecord;
+  use: GrantUse | null;
 }
+
+const granted = ({ grant }: GrantUse): Decision => ({
+  verdict: 'allow',
+  rule: grantRule(grant),
+  reason: 'A person has granted calls of this kind.',
+});
+
+/** May the call be made? As `decide` says, but that a grant answers for a person, and that an answer asks one only so often. */
+export async function judge(turn: AgentTurn, ready: ReadyCall): Promise<Judged> {
+  const { deps, log, agent } = turn;
+  const call = policyCall(turn, ready);
+  const facts = await callFacts(turn, ready, call);
+  const decision = decide(call, facts);
+  const asks = decision.verdict === 'ask' && ready.call.approval === null;
+  const use = asks ? grantUse(turn, ready, { call, facts, decision }) : null;
+  const often = asks && asked(log.state, ready.call) >= MAX_ASKED;
+  const kept = { ...runFacts(turn), critical: facts.critical ?? [] };
+  const record = {
+    agent: agent.name,
+    senders: sendersOf(turn),
+    config: deps.governance().commit,
+    call,
+    facts: kept,
+  };
+  return { decision: use !== null ? granted(use) : often ? tooOften() : decision, record, use };
+}
+
+/** Puts a decision on record with what it was made from. */
+export function decided({ log }: AgentTurn, { call }: ReadyCall, { decision, record, use }: Judged): void {
+  const facts: BlobRef = log.put(record);
+  const endorsed = endorsedIn(record.facts.critical ?? []);
+  const rests = endorsed.length === 0 ? {} : { endorsed };
+  log.emit({ type: 'decision.made', data: { call: call.id, tool: call.tool, ...decision, facts, ...rests } });
+  if (use !== null) recordUse(log, call, use);
+}
+
+const endorsedIn = (critical: readonly CriticalValue[]): string[] =>
+  critical.flatMap(({ vouched, by }) => (vouched === 'endorsed' && by !== undefined ? [by] : []));
 
 /** The same for a question, which no rule has to allow. Other questions of the same answer that are still to come count too. */
 export const mayStillAsk = ({ log }: AgentTurn, call: CallState): boolean =>
@@ -64,7 +136,7 @@ interface Ready<Kind extends AnyTool> {
 export type ToolCall = Ready<Tool>;
 export type EngineToolCall = Ready<EngineTool>;
 /** A call made ready: its tool and its arguments in the tool's own form. */
-type ReadyCall = ToolCall | EngineToolCall;
+export type ReadyCall = ToolCall | EngineToolCall;
 
 /** Whether the engine answers the call; if not, its tool runs. */
 export const isForEngine = (ready: ReadyCall): ready is EngineToolCall => ready.tool.kind === 'engine';
@@ -174,15 +246,6 @@ async function pinsOver(turn: AgentTurn, base: string): Promise<Change[]> {
   const skills = skillsFor(turn);
   const { scripts } = deps.governance();
   return skills.length === 0 && scripts.files.length === 0 ? [] : deps.reader.pinned(base, skills, scripts);
-}
-
-/** Text of skills came from outside, unless it is exactly what a person has approved, or came with the package. */
-export function skillLabels(deps: AgentDeps, path: string, oid: string): Label[] {
-  if (!path.startsWith(`${SKILLS}/`)) return [];
-  const approved = deps
-    .governance()
-    .skills.some(({ files }) => files.some((file) => file.path === path && file.oid === oid));
-  return approved ? [] : ['untrusted'];
 }
 
 /**

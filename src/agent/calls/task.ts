@@ -7,8 +7,8 @@ import { askedKey, matterId } from '../../core/records/matter.ts';
 import { type Task, isEnded, type NewTaskCall, type TaskCall, type TaskContent } from '../../core/task.ts';
 import { handArtefacts } from './artefacts.ts';
 import { giveText, refuse } from './results.ts';
-import { type RunLog, loadJson, messageOf } from '../run/log.ts';
-import type { CallState } from '../run/state.ts';
+import { type RunLog, loadJson, messageOf, waitsFor } from '../run/log.ts';
+import type { CallState } from '../run/call.ts';
 import type { MatterKind } from '../../core/event.ts';
 import { wrapUntrusted } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
@@ -121,19 +121,6 @@ async function wait({ deps, log }: Turn, call: CallState, tasks: readonly Task[]
   if (await waitsFor(deps, children, log.state.task))
     return refuse(log, call, 'One of these waits, by way of others, for this very task: that would never end.');
   log.emit({ type: 'tasks.awaited', data: { call: call.id, children } });
-}
-
-/** Whether one of the tasks can only end after `goal` has. */
-export async function waitsFor({ store }: AgentDeps, tasks: readonly string[], goal: string): Promise<boolean> {
-  const open = [...tasks];
-  const seen = new Set<string>();
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (next === goal) return true;
-    if (seen.has(next)) continue;
-    seen.add(next);
-    open.push(...(await store.awaited(next)));
-  }
-  return false;
 }
 
 function taskOf({ deps, log }: Turn, asked: NewTaskCall, artefacts: string[]): Task {
@@ -260,7 +247,7 @@ async function saidIn(store: AgentDeps['store'], task: Task): Promise<string> {
 
 /** How the tasks stand, one paragraph each, as the model reads it. */
 async function describeTasks(
-  { store }: AgentDeps,
+  { store, mark }: AgentDeps,
   call: CallState,
   ids: readonly string[],
 ): Promise<{ text: string; labels: Label[]; done: boolean }> {
@@ -275,7 +262,7 @@ async function describeTasks(
     done &&= task.status === 'done';
     const said = await saidBy(store, task);
     // What came from outside stays marked on its way from agent to agent.
-    const text = own.includes('untrusted') ? wrapUntrusted(said, `the task ${id}`, `${call.key}-${id}`) : said;
+    const text = own.includes('untrusted') ? wrapUntrusted(said, `the task ${id}`, mark(`${call.key}-${id}`)) : said;
     lines.push(`${id} (${task.queue}): ${task.status}${text === '' ? '' : `\n${text}`}`);
   }
   return { text: lines.join('\n\n'), labels, done };

@@ -1,10 +1,12 @@
 import type { Turn } from '../run/deps.ts';
 import type { Change } from '../../core/files.ts';
-import type { LandingRequest } from '../../core/ports/workspace.ts';
+import type { LandingRequest, LandingResult, MergedFile } from '../../core/ports/workspace.ts';
 import { visible } from '../../core/text/untrusted.ts';
 import { note } from '../run/conversation.ts';
+import { keepFound, keepLabels, keepMerged, rebasedLabels } from './file-labels.ts';
 import type { RunLog } from '../run/log.ts';
-import type { Rebase, RunState, Failure } from '../run/state.ts';
+import type { RunState, Failure } from '../run/state.ts';
+import type { Rebase } from '../run/blobs.ts';
 import { askedKey } from '../../core/records/matter.ts';
 import { sentence } from '../../core/text/sentence.ts';
 
@@ -51,7 +53,10 @@ export async function land(turn: Turn): Promise<Landed> {
     return dropProtected(turn, 'The owner denied your change of protected files; those files are restored.');
   if (state.landing === 'started') {
     const commit = await deps.workspace.findLanding(state.run, state.base);
-    if (commit !== null) return landed(log, commit);
+    if (commit !== null) {
+      await keepFound(turn, commit);
+      return landed(log, commit);
+    }
   }
   if (await leaveOutLost(turn)) return 'think';
   const difference = await deps.reader.protectedChanges(state.base, [...state.changes.values()]);
@@ -67,16 +72,19 @@ export async function land(turn: Turn): Promise<Landed> {
   const { base, run } = state;
   const paths = request.changes.map(({ path }) => path);
   const message = log.put(request.subject);
-  if (state.landing !== 'started')
+  if (state.landing !== 'started') {
+    await keepLabels(turn, request.changes);
     log.emit({ type: 'landing.started', data: { base, paths: request.changes.length, message } });
+  }
   await log.flush(true);
   const stop = AbortSignal.any([stops.cancel, stops.shutdown]);
+  const merged = (files: readonly MergedFile[]): void => keepMerged(turn, files);
   const until = deps.clock.now() + BLOCKED_MAX;
   for (let wait = BLOCKED_WAIT; ; wait = Math.min(BLOCKED_WAIT_MAX, wait * 2)) {
     // A run that was cancelled, or has lost its lease, must not land.
     stop.throwIfAborted();
     await deps.landingOrder.pass(run, paths, stop);
-    const result = await deps.workspace.land({ ...request, at: deps.clock.now() });
+    const result = await deps.workspace.land({ ...request, at: deps.clock.now(), merged });
     if (result.state !== 'blocked') deps.hindrances.clear(state.task);
     switch (result.state) {
       case 'landed':
@@ -86,7 +94,7 @@ export async function land(turn: Turn): Promise<Landed> {
       case 'conflict':
         // What others have landed while it waited for its turn is looked at first.
         if (await deps.landingOrder.take(run, result.paths, stop)) break;
-        return conflict(log, result.onto, result.changes, result.text);
+        return conflict(turn, result);
       case 'refused':
         return result.paths === undefined ? refused(log, sentence(result.why)) : without(log, result.paths);
       case 'blocked':
@@ -136,13 +144,14 @@ function askLanding({ deps, log }: Turn, diff: string): void {
 }
 
 /** Goes back to the model with a note, from another base or with another overlay. */
-function rebase(log: RunLog, onto: string, changes: Change[], text: string): void {
-  const content: Rebase = { changes };
+function rebase(log: RunLog, onto: string, { changes, labels = [] }: Rebase, text: string): void {
+  const content: Rebase = { changes, ...(labels.length > 0 ? { labels } : {}) };
   log.emit({ type: 'landing.conflicted', data: { onto, detail: log.put(content) } }, content);
   log.emit({ type: 'note.added', data: { note: log.put(note(text)) } });
 }
 
-function conflict(log: RunLog, onto: string, changes: Change[], text: string): Landed {
+function conflict(turn: Turn, { onto, changes, text }: Extract<LandingResult, { state: 'conflict' }>): Landed {
+  const { log } = turn;
   if (log.state.conflicts >= MAX_CONFLICTS)
     return {
       code: 'landing.conflict',
@@ -152,7 +161,7 @@ function conflict(log: RunLog, onto: string, changes: Change[], text: string): L
   rebase(
     log,
     onto,
-    changes,
+    { changes, labels: rebasedLabels(turn, changes) },
     `Your changes conflict with what others landed on main meanwhile. The conflicting files are back at main's version; make your change to them again if it is still wanted, or say that you gave it up.\n${text}`,
   );
   return 'think';
@@ -165,7 +174,7 @@ function refused(log: RunLog, why: string): Landed {
   rebase(
     log,
     base,
-    [...changes.values()],
+    { changes: [...changes.values()] },
     `Your changes cannot land on main: ${why} Fix that, or say that you gave it up.`,
   );
   return 'think';
@@ -197,7 +206,7 @@ export async function leaveOutLost({ deps, log }: Turn): Promise<boolean> {
   if (lost.size === 0) return false;
   const kept = [...changes.values()].filter(({ path }) => !lost.has(path));
   const text = `The repository has lost the content of ${[...lost].join(', ')}, as you had left it: these paths are as on main again. Write them anew if they are still wanted, or say that they are missing.`;
-  rebase(log, base, kept, text);
+  rebase(log, base, { changes: kept }, text);
   return true;
 }
 
@@ -210,6 +219,6 @@ async function dropProtected({ deps, log }: Turn, why: string): Promise<Landed> 
   const kept: Change[] = [];
   for (const change of changes.values())
     if ((await deps.reader.protectedChanges(base, [change])) === null) kept.push(change);
-  rebase(log, base, kept, why);
+  rebase(log, base, { changes: kept }, why);
   return 'think';
 }

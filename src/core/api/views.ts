@@ -1,7 +1,9 @@
 import type { Sent } from '../net/sent.ts';
-import type { ApprovalVerdict, Verdict } from '../event.ts';
+import type { ApprovalVerdict } from '../agreed.ts';
+import type { Verdict } from '../event.ts';
 import type { Label } from '../labels.ts';
-import type { FinishReason, Tier, Usage } from '../model.ts';
+import type { FinishReason, Purpose, Tier, Usage } from '../model.ts';
+import type { Route } from '../routing.ts';
 import type { CommitDiff } from '../ports/workspace.ts';
 import type { TaskStatus } from '../task.ts';
 
@@ -170,7 +172,9 @@ export type RunStep =
   | {
       kind: 'model';
       step: number;
-      purpose: 'turn' | 'compact';
+      purpose: Purpose;
+      /** Why this model was asked, where it is not simply the agent's own. */
+      route?: Route;
       at: number;
       provider: string;
       model: string;

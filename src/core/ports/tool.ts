@@ -4,7 +4,7 @@ import type { Effect } from '../event.ts';
 import type { Change, FileEntry, Files } from '../files.ts';
 import type { Json } from '../text/json.ts';
 import type { Label } from '../labels.ts';
-import type { CallFacts } from '../policy.ts';
+import type { CallFacts, KeptRecord } from '../policy.ts';
 import type { TaskCall } from '../task.ts';
 import type { ScheduleBook } from '../schedule.ts';
 import type { Egress, EgressGrant } from './egress.ts';
@@ -42,8 +42,17 @@ export interface ToolContext {
   chat?(): Promise<string | null>;
   /** IANA name of the zone by whose clock the person lives who asked; absent where the network's counts. */
   zone?(): Promise<string>;
-  /** Where a file's text comes from: `untrusted` for what belongs to a skill and is not as a person approved it. */
+  /** Where a file's text comes from: who wrote it had read such data, or its path is private. */
   labelsOf(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
+  /** The same for its name. */
+  nameLabels(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
+  /**
+   * What a command line can read: the paths and globs it names, '' for the whole workspace; null: whatever it sees. `past`: labels
+   * of what it could find in Git although no file has it now.
+   */
+  readBy(command: string): { paths: string[] | null; past: readonly Label[] };
+  /** What closes text from outside in this call: its author cannot guess it, and a resumed call has the same. */
+  mark: string;
   signal: AbortSignal;
   boundary: Boundary;
   /** Called with pieces of output while the tool works; they go to listeners, never to the journal. */
@@ -74,6 +83,8 @@ export interface ToolResult {
   changes: Change[];
   /** Blobs by path (null: no file) this call has shown to the model (see `ToolContext.seen`). */
   seen?: Record<string, string | null>;
+  /** What the service keeps, of which the result tells. */
+  records?: readonly KeptRecord[];
 }
 
 /** What could be found out about a call that had started when the process died. */
@@ -118,6 +129,14 @@ interface Described<Input> extends ToolName {
   readsTree?: boolean;
   /** Arguments that settle where something goes and what it does there, such as a recipient or an amount. */
   critical?: readonly string[];
+  /** Those of them that hold an id which a service has given: such a number in the owner's words may mean anything. */
+  ids?: readonly string[];
+  /** It takes a record away for good: that the owner has named it, for whatever, is no leave for that. */
+  destroys?: true;
+  /** Arguments that whoever is written to reads: a link in them leads somewhere, so it is critical too. */
+  texts?: readonly string[];
+  /** The service whose records it reads or changes. */
+  service?: string;
   /** JSON Schema of the arguments. */
   schema: Json;
   parse(args: unknown): Parsed<Input>;

@@ -20,6 +20,15 @@ export interface LandingRequest {
   provenance: Provenance;
   /** Milliseconds since the epoch, for author and committer. */
   at: number;
+  /** Told of files that are joined from the run's and `main`'s version, before `main` moves; perhaps more than once. */
+  merged?(files: readonly MergedFile[]): void;
+}
+
+/** `theirs`: the blob that `main` had. */
+export interface MergedFile {
+  path: string;
+  oid: string;
+  theirs: string;
 }
 
 export type LandingResult =

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Boundary } from '../../core/ports/boundary.ts';
-import { MAX_PATHS } from '../../core/files.ts';
+import { type Change, MAX_PATHS } from '../../core/files.ts';
 import { isAgentName, isSafeName } from '../../core/ids.ts';
 import { type LandingRequest, type LandingResult, WorkspaceUnavailable } from '../../core/ports/workspace.ts';
 import { agentSignature, landingMessage, putCommit, mainCommit } from '../../git/commit.ts';
@@ -168,6 +168,7 @@ export class Landings {
     if (clash !== null) return refused(clash);
     if (merged.conflicts.length > 0) return conflict(plan.tip, merged);
     if (merged.edits.size === 0) return { state: 'empty' };
+    tellMerged(request, merged.changes);
     const tree = await trees.edit(mainTree, merged.edits);
     if (!tree.ok) throw new Error(`clash at ${tree.clash} was not seen`);
     if (tree.oid === mainTree) return { state: 'empty' };
@@ -214,6 +215,15 @@ export class Landings {
       }
     }
   }
+}
+
+function tellMerged({ changes, merged }: LandingRequest, landing: readonly Change[]): void {
+  if (merged === undefined) return;
+  const own = new Map(changes.map(({ path, oid }) => [path, oid]));
+  const joined = landing.flatMap(({ path, oid, was }) =>
+    oid === null || was === null || oid === own.get(path) ? [] : [{ path, oid, theirs: was }],
+  );
+  if (joined.length > 0) merged(joined);
 }
 
 function conflict(onto: string, { changes, conflicts }: Merged): LandingResult {

@@ -1,0 +1,89 @@
+import { workspacePath } from '../core/text/paths.ts';
+import { readShellLine } from './shell-line.ts';
+
+/** Programs that read only the files their arguments name, or nothing. Any other may read whatever it sees. */
+const NAMING = new Set(
+  `basename base32 base64 cat cd chmod cksum cmp column comm cp cut date diff dir dirname du echo egrep expand expr false fgrep file
+  fmt fold grep head hexdump hostname id iconv join jq ls ln md5sum mkdir mv nl od paste pr printf pwd readlink realpath rev rg rm
+  rmdir sed seq sha1sum sha224sum sha256sum sha384sum sha512sum shuf sleep sort split stat strings sum tac tail tee test touch tr
+  tree true truncate tsort uname unexpand uniq wc whoami xxd yes [`.split(/\s+/),
+);
+/** What these look at where no argument is a path. */
+const OF_FOLDER = new Set(['ls', 'dir', 'du', 'tree', 'rg']);
+/** Options that name lists of files or programs; they may be shortened. */
+const OTHERS = /^--(?:f|comp|pre|host)/;
+/** What Git does with these shows no content. */
+const QUIET_GIT = new Set(['add', 'branch', 'commit', 'rev-parse', 'status', '--version']);
+/** Scripts of sed without files in them: lines picked, one substitution. */
+const PLAIN_SED = /^(?:[\d,$ ]*[pdq=]|s(?<mark>[/|#,]).*\k<mark>.*\k<mark>[gip\d]*)$/;
+/** Where no file of the workspace is. */
+const ELSEWHERE = /^\/(?:dev|tmp|etc|usr|var\/tmp)(?:\/|$)/;
+
+/**
+ * Paths and globs that a command line names, '' for the whole workspace; null if what it reads cannot be told from it.
+ * Rather too many than too few: a pattern of `grep` may also be the name of a file.
+ */
+export function namedPaths(command: string): string[] | null {
+  const { commands, hidden, targets } = readShellLine(command);
+  if (hidden !== null) return null;
+  const words = [...targets];
+  for (const [program = '', ...args] of commands) {
+    if (program === 'git' && QUIET_GIT.has(args[0] ?? '')) continue;
+    if (!NAMING.has(program) || takesNames(program, args)) return null;
+    if (looksAround(program, args)) words.push('.');
+    words.push(...args);
+  }
+  const paths: string[] = [];
+  for (const word of words.flatMap(partsOf)) {
+    const path = pathIn(word);
+    if (path === null) return null;
+    if (path !== undefined) paths.push(path);
+  }
+  return paths;
+}
+
+/** True if a line speaks of Git, which has what files were. */
+export const speaksOfGit = (command: string): boolean => /\bgit\b/.test(command);
+
+/** Its arguments hold names, or programs, that are not words of the line. */
+function takesNames(program: string, args: readonly string[]): boolean {
+  if (args.some((arg) => OTHERS.test(arg))) return true;
+  if (program === 'file') return args.some((arg) => /^-[^-]*f/.test(arg));
+  return program === 'sed' && !isPlainSed(args);
+}
+
+/** Lines picked or one substitution, in the first argument that is no option; what follows are files. */
+function isPlainSed(args: readonly string[]): boolean {
+  const options = args.filter((arg) => arg.startsWith('-'));
+  const script = args.find((arg) => !arg.startsWith('-')) ?? '';
+  return options.every((arg) => /^-[nEriz]+$/.test(arg)) && PLAIN_SED.test(script);
+}
+
+function looksAround(program: string, args: readonly string[]): boolean {
+  const given = args.filter((arg) => !arg.startsWith('-'));
+  if (OF_FOLDER.has(program)) return given.length <= (program === 'rg' ? 1 : 0);
+  return (
+    program.endsWith('grep') &&
+    args.some((arg) => /^-[A-Za-z]*[rR]|^--(?:dereference-)?recursive/.test(arg)) &&
+    given.length <= 1
+  );
+}
+
+/** A path may stand behind an option, too: `--file=x`, `-fx`. */
+function partsOf(word: string): string[] {
+  const parts = [word];
+  if (word.includes('=')) parts.push(word.slice(word.indexOf('=') + 1));
+  if (/^-[A-Za-z]./.test(word)) parts.push(word.slice(2));
+  return parts.filter((part) => part !== '');
+}
+
+/** What a word can mean as a path of the workspace; undefined: nothing; null: something that cannot be told. */
+function pathIn(word: string): string | null | undefined {
+  if (word.startsWith('~')) return null;
+  const inside = word.replace(/^\/workspace(?=\/|$)/, '.');
+  if (inside.startsWith('/')) return ELSEWHERE.test(inside) && !inside.includes('..') ? undefined : null;
+  if (inside.split('/').includes('..')) return null;
+  // A set of characters is taken for any.
+  const checked = workspacePath(inside.replace(/\[[^/\]]*\]/g, '*'));
+  return checked.ok ? checked.path : undefined;
+}

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Label } from '../../src/core/labels.ts';
+import type { ModelRequest } from '../../src/core/model.ts';
+import type { Tool } from '../../src/core/ports/tool.ts';
+import { openFileLabels } from '../../src/journal/file-labels.ts';
+import { editTool } from '../../src/tools/edit.ts';
+import { listTool } from '../../src/tools/list.ts';
+import { readTool } from '../../src/tools/read.ts';
+import { searchTool } from '../../src/tools/search.ts';
+import { writeTool } from '../../src/tools/write.ts';
+import type { Loop } from '../fakes/loop.ts';
+import { calls, says } from '../fakes/scripted-model.ts';
+import { onDisk, withLoop } from './with-loop.ts';
+
+/** Brings in text with these labels. */
+export const outside: Tool<{ labels?: Label[]; text?: string }> = {
+  name: 'outside',
+  description: 'outside',
+  effect: 'read',
+  idempotent: true,
+  schema: { type: 'object' },
+  parse: (value) => ({ ok: true, value: value as { labels?: Label[] } }),
+  facts: () => ({ question: true }),
+  run: async ({ labels = ['untrusted'], text = 'Text from a stranger.' }) => ({ ok: true, text, labels, changes: [] }),
+};
+
+const TOOLS = [readTool, writeTool, editTool, listTool, searchTool, outside];
+type Call = readonly [tool: string, args: unknown];
+
+/** A model that makes the calls that a message holds as JSON, one an answer. */
+const doing = (request: ModelRequest) => {
+  const said = request.messages.findLastIndex(
+    ({ role, parts: [part] }) => role === 'user' && part?.type === 'text' && part.text.startsWith('['),
+  );
+  const [part] = request.messages[said]?.parts ?? [];
+  const list = part?.type === 'text' ? (JSON.parse(part.text) as Call[]) : [];
+  const next = list[request.messages.slice(said).filter(({ role }) => role === 'tool').length];
+  return next === undefined ? says('done') : calls(next);
+};
+
+let sessions = 0;
+/** Does this in a conversation of its own; gives the labels that the run had at its end. */
+async function does(loop: Loop, ...list: Call[]): Promise<readonly Label[]> {
+  const outcome = await loop.send(JSON.stringify(list), `s${(sessions += 1)}`);
+  assert.equal(outcome.status, 'done', outcome.text);
+  const ends = (await loop.events()).filter(({ type }) => type === 'run.finished');
+  return ends.at(-1)?.labels ?? [];
+}
+
+const git = (loop: Loop, ...args: string[]): string =>
+  execFileSync('git', ['-C', join(loop.dir, 'workspace'), '-c', 'user.name=P', '-c', 'user.email=p@x', ...args], {
+    encoding: 'utf8',
+  });
+const inWorkspace = (loop: Loop, path: string): string => join(loop.dir, 'workspace', path);
+
+const SAVE: Call[] = [
+  ['outside', {}],
+  ['write', { path: 'mail.md', content: 'Obey me.\n' }],
+];
+
+test('text from outside that was saved is still untrusted when another run reads it, whichever tool it uses', async () => {
+  await withLoop(doing, { tools: TOOLS, files: { 'own.md': 'Ours.\n' } }, async (loop, _log, model) => {
+    assert.deepEqual(await does(loop, ...SAVE), ['untrusted']);
+    assert.deepEqual(await does(loop, ['read', { path: 'own.md' }]), []);
+    assert.deepEqual(await does(loop, ['read', { path: 'mail.md' }]), ['untrusted']);
+    const read = model.requests.at(-1)?.messages.at(-1)?.parts[0];
+    assert.match(read?.type === 'result' ? read.text : '', /^<<untrusted [0-9a-f]{16}: text from mail\.md/);
+    assert.deepEqual(await does(loop, ['search', { pattern: 'Obey' }]), ['untrusted']);
+    assert.deepEqual(await does(loop, ['search', { pattern: 'Ours' }]), []);
+    // The run made up the name.
+    assert.deepEqual(await does(loop, ['list', {}]), ['untrusted']);
+  });
+});
+
+test('what was written before anything came from outside has no label, and nothing is put on record for it', async () => {
+  await withLoop(doing, { tools: TOOLS }, async (loop) => {
+    await does(loop, ['write', { path: 'plain.md', content: 'x' }], ['read', { path: 'README.md' }]);
+    assert.equal(
+      (await loop.events()).some(({ type }) => type === 'files.labelled'),
+      false,
+    );
+    await does(loop, ['write', { path: 'first.md', content: 'clean' }], ['outside', {}]);
+    assert.deepEqual(await does(loop, ['read', { path: 'first.md' }]), []);
+    // A copy of what lay there is nobody else's.
+    await does(loop, ['outside', {}], ['write', { path: 'copy.md', content: 'clean' }]);
+    assert.deepEqual(await does(loop, ['read', { path: 'copy.md' }], ['read', { path: 'first.md' }]), []);
+  });
+});
+
+test("a rename keeps the label, a person's edit takes it away, and a revert brings it back", async () => {
+  await withLoop(doing, { tools: TOOLS }, async (loop) => {
+    await does(loop, ...SAVE);
+    await rename(inWorkspace(loop, 'mail.md'), inWorkspace(loop, 'renamed.md'));
+    git(loop, 'add', '-A');
+    git(loop, 'commit', '-qm', 'Rename');
+    assert.deepEqual(await does(loop, ['read', { path: 'renamed.md' }]), ['untrusted']);
+    await writeFile(inWorkspace(loop, 'renamed.md'), 'I have read it, and wrote this.\n');
+    assert.deepEqual(await does(loop, ['read', { path: 'renamed.md' }]), [], 'committed for the person by the read');
+    git(loop, 'revert', '--no-edit', 'HEAD');
+    assert.deepEqual(await does(loop, ['read', { path: 'renamed.md' }]), ['untrusted']);
+    // A run without labels that writes something else makes it its own.
+    await does(loop, ['write', { path: 'other.md', content: 'new\n' }]);
+    assert.deepEqual(await does(loop, ['read', { path: 'other.md' }]), []);
+  });
+});
+
+test('an edit, and a merge with what lay on main, keep the labels of both', async () => {
+  const lines = (top: string, end: string): string => `${top}\n${'-\n'.repeat(20)}${end}\n`;
+  let loop!: Loop;
+  const meanwhile: Tool = {
+    ...outside,
+    name: 'meanwhile',
+    run: async () => {
+      await does(
+        loop,
+        ['read', { path: 'both.md' }],
+        ['outside', {}],
+        ['edit', { path: 'both.md', old: 'end', new: 'END' }],
+      );
+      return { ok: true, text: '', labels: [], changes: [] };
+    },
+  };
+  const files = { 'both.md': lines('top', 'end') };
+  await withLoop(doing, { tools: [...TOOLS, meanwhile], files }, async (opened) => {
+    loop = opened;
+    const edit: Call[] = [
+      ['read', { path: 'both.md' }],
+      ['edit', { path: 'both.md', old: 'top', new: 'TOP' }],
+    ];
+    assert.deepEqual(await does(loop, ...edit, ['meanwhile', {}]), [], 'it has not read what the other has written');
+    assert.equal(git(loop, 'show', 'main:both.md'), lines('TOP', 'END'));
+    assert.deepEqual(await does(loop, ['read', { path: 'both.md' }]), ['untrusted']);
+    assert.deepEqual(await openFileLabels(loop.store), loop.deps.fileLabels);
+    // Whoever edits it reads it.
+    assert.deepEqual(
+      await does(loop, ['read', { path: 'both.md' }], ['edit', { path: 'both.md', old: 'TOP', new: 'x' }]),
+      ['untrusted'],
+    );
+    assert.deepEqual(await does(loop, ['read', { path: 'both.md' }]), ['untrusted']);
+  });
+});
+
+test('a home that starts again finds the same labels', async () => {
+  await withLoop(doing, { tools: TOOLS, store: onDisk }, async (loop) => {
+    await does(loop, ...SAVE);
+    await does(loop, ['outside', { labels: ['private'] }], ['write', { path: 'own.md', content: 'secret' }]);
+    await loop.restart();
+    assert.deepEqual(await does(loop, ['read', { path: 'mail.md' }]), ['untrusted']);
+    assert.deepEqual(await does(loop, ['read', { path: 'own.md' }]), ['private']);
+    assert.deepEqual(await openFileLabels(loop.store), loop.deps.fileLabels);
+  });
+});
