@@ -211,7 +211,7 @@ test('a model without a price is not free: with a budget in USD it is refused un
 
 /** A tool that takes its time. */
 const sleepy: Tool = {
-  ...(testTools([])['read'] as Tool),
+  ...testTools([]).read,
   run: async (_input, { signal }) => {
     await setTimeout(20, undefined, { signal });
     return { ok: true, text: 'slept', labels: [], changes: [] };

@@ -56,7 +56,10 @@ before(async () => {
 budget: { usd: { day: ${CAP} }, onExceed: stop }
 `,
   );
-  writeFileSync(join(crashes.dir, 'template', 'agents', 'helper', 'AGENT.md'), '---\ndescription: idle\n---\nYou help.\n');
+  writeFileSync(
+    join(crashes.dir, 'template', 'agents', 'helper', 'AGENT.md'),
+    '---\ndescription: idle\n---\nYou help.\n',
+  );
 });
 after(async () => {
   await crashes.close();
