@@ -12,7 +12,9 @@ import { holdWork } from './finish/hold.ts';
 import { land, leaveOutLost } from './finish/land.ts';
 import { park, setAside } from './finish/park.ts';
 import { foldRun, LeaseLost, messageOf, Overtaken, RunLog, loadJson, zoneOf } from './run/log.ts';
-import { nextStep, type Step, type Failure, startState, type Placed } from './run/state.ts';
+import { nextStep, type Step, type Failure, startState } from './run/state.ts';
+import type { Placed } from './run/blobs.ts';
+import { overspent } from './think/money.ts';
 import { think } from './think/think.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
@@ -201,10 +203,14 @@ async function step(turn: AgentTurn, next: Exclude<Step, 'finish'>): Promise<'on
       if (log.state.step >= most)
         return { code: 'limit.steps', message: `It took more than ${most} steps (limits.steps).`, retryable: false };
       await placeFiles(turn);
-      return (await think(turn)) ?? 'on';
+      const thought = await think(turn);
+      return thought === 'park' ? park(turn) : (thought ?? 'on');
     }
-    case 'calls':
+    case 'calls': {
+      const limit = await overspent(turn);
+      if (limit !== null) return limit === 'park' ? park(turn) : limit;
       return (await doCalls(turn)) ? park(turn) : 'on';
+    }
     case 'land': {
       const landed = await land(turn);
       if (landed === 'park') return park(turn);

@@ -13,6 +13,7 @@ import type { ToolsAndModels } from './models.ts';
 import type { Trust } from '../trust/trust.ts';
 import { machineZone } from '../platform/system.ts';
 import { momentText, openWall, type Wall } from '../core/time/wall.ts';
+import { Spending } from '../spend/spending.ts';
 import { offeredSkills } from '../skills/gate.ts';
 
 /** All that runs can reach. */
@@ -28,17 +29,20 @@ export function openAgents(
   const zone = (): string => trust.current().settings.timezone ?? machineZone();
   const walls = new Map<string, Wall>();
   const governance = () => trust.current();
+  const timeText = (at: number, named = zone()): string => {
+    // To make one costs as much as a commit of events.
+    const wall = walls.get(named) ?? openWall(named);
+    if (wall === null) throw new Error(`there is no time zone "${named}"`);
+    walls.set(named, wall);
+    return momentText(at, named, wall);
+  };
+  const onCommitted = hub.onCommitted.bind(hub);
   return {
     ...adapters,
     governance,
     zone,
-    timeText(at, named = zone()) {
-      // To make one costs as much as a commit of events.
-      const wall = walls.get(named) ?? openWall(named);
-      if (wall === null) throw new Error(`there is no time zone "${named}"`);
-      walls.set(named, wall);
-      return momentText(at, named, wall);
-    },
+    timeText,
+    spend: new Spending({ ...adapters, governance, zone, onCommitted }),
     governanceLanded: (commit) => trust.applyLanded(commit),
     governanceLook: () => trust.look(),
     skills: (agent) => offeredSkills(adapters.gate, trust.current(), agent),

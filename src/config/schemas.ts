@@ -6,6 +6,7 @@ import { openWall } from '../core/time/wall.ts';
 import { bareOrigin } from '../core/net/host.ts';
 import { casesSchema } from './policy-cases.ts';
 import { networkSchema } from './network-schema.ts';
+import { budgetSchema, networkBudgetSchema } from './budget-schema.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { agentRoutingSchema, routingSchema } from './routing-schema.ts';
@@ -140,7 +141,6 @@ const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(mi
 
 /** Keys that DESIGN names for later. They are accepted with a warning, so that a file can be written ahead. */
 export const SETTINGS_LATER = [
-  'budget',
   'budgets',
   'calendar',
   'mail',
@@ -152,7 +152,6 @@ export const SETTINGS_LATER = [
   'store',
   'triggers',
 ] as const;
-export const AGENT_LATER = ['budget'] as const;
 export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory'] as const;
 
 const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
@@ -271,6 +270,7 @@ const settings = z.strictObject({
           .enum(['open', 'paused', 'draining'])
           .describe('paused: nothing is begun. draining: what is there is worked off, nothing new is taken.')
           .optional(),
+        budget: budgetSchema.optional(),
       }),
     )
     .describe('What is settled of single queues; each agent has a queue of its name.')
@@ -307,6 +307,7 @@ const settings = z.strictObject({
     .describe('Who hears about what waits for a person, and when. The chain `owner` is the default.')
     .optional(),
   quiet: quietSchema.optional(),
+  budget: networkBudgetSchema.optional(),
   secrets: secretsSchema.optional(),
   ...sandboxKeys,
   ...later(SETTINGS_LATER),
@@ -341,8 +342,8 @@ export const agentSchema = z.strictObject({
   escalation: CHAIN_NAME.describe(
     'The chain of ruche.yaml for what waits for a person; owner unless given.',
   ).optional(),
+  budget: budgetSchema.optional(),
   ...sandboxKeys,
-  ...later(AGENT_LATER),
 });
 
 /** JSON Schemas for editors, by file name. */

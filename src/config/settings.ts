@@ -16,6 +16,7 @@ import type { ToolName } from '../core/ports/tool.ts';
 import { SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { didYouMean } from '../core/text/unknown.ts';
 import { listed, validate } from './validate.ts';
+import { networkBudgetOf } from './budget-schema.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
@@ -256,6 +257,7 @@ export function parseSettings(
       concurrency: value.concurrency ?? 50,
       limits: { ...DEFAULT_LIMITS, ...value.limits },
       maxAttempts: value.maxAttempts ?? 3,
+      ...(value.budget === undefined ? {} : { budget: networkBudgetOf(value.budget) }),
       ...(value.patience === undefined ? {} : { patienceMs: readDuration(value.patience) ?? 0 }),
       ...(value.secrets === undefined ? {} : { secrets: bindingsOf(value.secrets) }),
     },

@@ -1,5 +1,6 @@
 import type { Sent } from './net/sent.ts';
 import type { BlobRef } from './blob.ts';
+import type { Cost, ModelPrice } from './budget.ts';
 import type { Label } from './labels.ts';
 import type { FinishReason, ModelErrorKind, Purpose, Usage } from './model.ts';
 import type { Route } from './routing.ts';
@@ -213,6 +214,8 @@ export type Body =
         request: BlobRef;
         /** Why it is asked, where that is not simply the agent's own model. */
         route?: Route;
+        /** The most it can cost, where a budget counts it: what is spent if its fate stays unknown. */
+        reserved?: Cost;
       };
     }
   | {
@@ -244,8 +247,33 @@ export type Body =
         detail: BlobRef;
         partial: BlobRef | null;
         ms: number;
+        /** What it cost all the same, or may have cost. */
+        cost?: Cost;
       };
     }
+  // budgets
+  /**
+   * A run has come to the limit of a budget. `to`: the model it goes on with; `approval`: what the owner is asked; `task`: the one
+   * whose run has asked already, and whose end is waited for.
+   */
+  | {
+      type: 'budget.met';
+      data: {
+        account: string;
+        limit: number;
+        spent: number;
+        /** By how much the owner is asked to raise it. */
+        more: number;
+        action: 'tier-down' | 'ask' | 'wait' | 'stop';
+        to: string | null;
+        approval: string | null;
+        task: string | null;
+      };
+    }
+  /** The owner has raised the limit of this window by so much; 0: has refused to. */
+  | { type: 'budget.answered'; data: { account: string; raised: number; approval: string; by: string } }
+  /** What this model cost from `since` until this event counts by these prices, in USD for a million tokens. */
+  | { type: 'price.corrected'; data: { model: string; since: number; price: ModelPrice } }
   | {
       type: 'decision.made';
       /** `facts`: what it was made from (`DecisionRecord`); decisions of older versions have none. */
@@ -388,6 +416,7 @@ export type MatterKind =
   | 'undelivered'
   | 'outage'
   | 'secret'
+  | 'budget'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';

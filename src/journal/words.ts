@@ -183,6 +183,12 @@ const WORDS: Words = {
         : `replaced the secret ${data.name}`,
   'secret.key': (data) => `encrypted the secrets with another key, ${data.publicKey}`,
   'secret.used': (data) => `read the secret ${data.name} for ${data.for}`,
+  'budget.met': (data) =>
+    `met the limit of ${data.account}, ${data.spent} of ${data.limit}: ${data.action}${data.to === null ? '' : ` to ${data.to}`}`,
+  'budget.answered': (data) =>
+    data.raised > 0 ? `raised ${data.account} by ${data.raised}` : `did not raise ${data.account}`,
+  'price.corrected': (data) =>
+    `corrected the price of ${data.model} since ${time(data.since)}: ${data.price.input} in, ${data.price.output} out`,
   'gateway.started': (data) =>
     `started, version ${data.version}${data.recovered > 0 ? `, ${count(data.recovered, 'task')} taken up again` : ''}${data.lost === undefined ? '' : `, without ${count(data.lost.events, 'lost event')} (kept in ${data.lost.kept})`}${data.newer === undefined ? '' : `; main has ${count(data.newer.commits, 'commit')} of runs that this home does not know${data.newer.accepted ? ', which a person has accepted' : ''}`}`,
   'gateway.stopped': (data) => `stopped: ${data.reason}`,

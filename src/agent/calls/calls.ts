@@ -17,7 +17,8 @@ import {
 import { runCalls, stillAllowed } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { CallState } from '../run/state.ts';
-import { handOver, callTask, waitsFor, takeResults } from './task.ts';
+import { waitsFor } from '../run/log.ts';
+import { handOver, callTask, takeResults } from './task.ts';
 import { readPlace, tellPerson } from './tell.ts';
 import { askedKey } from '../../core/records/matter.ts';
 

@@ -28,7 +28,7 @@ import { openArtefact } from './artefacts.ts';
 import { openOutput, shorten, askQuestion, refuse } from './results.ts';
 import { loadJson, messageOf, type RunLog, type ShownCall, zoneOf } from '../run/log.ts';
 import { seenAs } from '../run/seen.ts';
-import type { ToolRecord } from '../run/state.ts';
+import type { ToolRecord } from '../run/blobs.ts';
 import { askedKey } from '../../core/records/matter.ts';
 
 /**

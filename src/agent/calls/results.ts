@@ -1,7 +1,8 @@
 import type { Turn } from '../run/deps.ts';
 import type { Label } from '../../core/labels.ts';
 import { type RunLog, loadJson } from '../run/log.ts';
-import type { CallState, ToolRecord, RunState } from '../run/state.ts';
+import type { CallState, RunState } from '../run/state.ts';
+import type { ToolRecord } from '../run/blobs.ts';
 import { conversationId, runStream } from '../../core/ids.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { type Opened, usualTool } from '../../core/ports/tool.ts';

@@ -11,6 +11,7 @@ import type { Log } from '../../core/ports/log.ts';
 import type { FileLabels } from '../../core/records/file-labels.ts';
 import type { Place } from '../../core/recipient.ts';
 import type { Net } from '../../core/ports/net.ts';
+import type { Spend } from '../../core/ports/spend.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
 import type { Delta } from '../../core/api/runtime.ts';
@@ -61,6 +62,8 @@ export interface AgentDeps {
   emit(delta: Delta): void;
   /** Ends a task and all it has led to. False if it had ended already. */
   cancelTask(task: string, by: string): Promise<boolean>;
+  /** What it may cost. */
+  spend: Spend;
   conversations: ConversationCache;
   /** What no author of text can guess, the same for the same name in this home. */
   mark(name: string): string;

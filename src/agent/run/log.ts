@@ -222,6 +222,23 @@ export async function liveKeys(store: Store): Promise<Set<string>> {
   return live;
 }
 
+/** Whether one of the tasks can only end after `goal` has. */
+export async function waitsFor(
+  { store }: { store: Pick<Store, 'awaited'> },
+  tasks: readonly string[],
+  goal: string,
+): Promise<boolean> {
+  const open = [...tasks];
+  const seen = new Set<string>();
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (next === goal) return true;
+    if (seen.has(next)) continue;
+    seen.add(next);
+    open.push(...(await store.awaited(next)));
+  }
+  return false;
+}
+
 /** The blob of `approval.asked`: the exact call a person answers for. */
 export interface ShownCall {
   /** For people, with nothing in it that can hide. */

@@ -11,47 +11,8 @@ import {
   addUsage,
 } from '../../core/model.ts';
 import type { BlobRef } from '../../core/blob.ts';
+import type { Manifest, Placed, Rebase, ToolRecord } from './blobs.ts';
 import type { KeptRecord } from '../../core/policy.ts';
-
-/** The blob of `tool.returned`. */
-export interface ToolRecord {
-  ok: boolean;
-  /** What the model reads. */
-  text: string;
-  /** The whole text, where `text` is only its head and tail. */
-  full: string | null;
-  changes: Change[];
-  /** Blob oid by path, null where there is no file. */
-  seen: Record<string, string | null>;
-  /** What the service keeps, of which it tells. */
-  records?: readonly KeptRecord[];
-}
-
-/** The blob of `model.called`: every part of the request by hash, so that a long conversation is stored once. */
-export interface Manifest {
-  model: string;
-  system: string;
-  tools: string;
-  messages: BlobRef[];
-  /** Where in `messages` this run's own ones begin. */
-  turnFrom: number;
-  /** Our estimate of its input tokens. Manifests of older versions have none. */
-  tokens?: number;
-  /** When it was, where the messages tell the time anew. */
-  told?: number;
-}
-
-/** The blob of `files.placed`. */
-export interface Placed {
-  changes: Change[];
-}
-
-/** The blob of `landing.conflicted`. */
-export interface Rebase {
-  changes: Change[];
-  /** Labels of those that were joined with what others had written. */
-  labels?: [path: string, labels: Label[]][];
-}
 
 /** `asking`: a person will be asked once everything before it is done. */
 type CallPhase = 'new' | 'asking' | 'allowed' | 'waiting' | 'refused' | 'started' | 'returned';
@@ -79,6 +40,9 @@ export interface CallState {
   refusal: string | null;
   result: { text: string; isError: boolean } | null;
 }
+
+/** `by`: who has answered, and `raised` whether to raise it. */
+export type MetLimit = EventOf<'budget.met'>['data'] & { raised: boolean | null; by: string };
 
 type LandingPhase = 'none' | 'asked' | 'approved' | 'refused' | 'started' | 'done';
 
@@ -145,6 +109,8 @@ export interface RunState {
   lastAsked: number;
   /** The estimate for the call that is under way. */
   asked: number;
+  /** The limit of a budget it has come to, until the owner has answered or it goes on otherwise. */
+  limit: MetLimit | null;
   landing: LandingPhase;
   landingApproval: string | null;
   commit: string | null;
@@ -196,6 +162,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     lastInput: 0,
     lastAsked: 0,
     asked: 0,
+    limit: null,
     landing: 'none',
     landingApproval: null,
     commit: null,
@@ -263,6 +230,10 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
 
 function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, content: unknown): void {
   const approved = data.verdict === 'approve';
+  if (state.limit !== null && data.approval === state.limit.approval) {
+    state.limit = { ...state.limit, raised: approved, by: data.by };
+    return;
+  }
   if (approved) state.approvedBy.add(data.by);
   if (data.approval === state.landingApproval) {
     state.landing = approved ? 'approved' : 'refused';
@@ -387,6 +358,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       return;
     }
     case 'model.failed':
+      state.costUsd += event.data.cost?.usd ?? 0;
       state.failures.push({ choice: `${event.data.provider}/${event.data.model}`, kind: event.data.error });
       return;
     default:
@@ -447,6 +419,14 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
     case 'run.resumed':
       state.parked = false;
       state.config = event.data.config;
+      // Whoever was waited for has an answer by now.
+      if (state.limit?.approval === null) state.limit = null;
+      return;
+    case 'budget.met':
+      state.limit = { ...event.data, raised: null, by: '' };
+      return;
+    case 'budget.answered':
+      state.limit = null;
       return;
     case 'run.parked':
       state.parked = true;
