@@ -116,7 +116,7 @@ test('cases hold, here and in what the templates bring; one that does not is sho
   home.write('cases.yaml', `${cases}  - { agent: email, call: 'shell: ls', expect: maybe }\n`);
   const odd = await home.cli('policy', 'test', 'cases.yaml');
   assert.equal(odd.code, 1);
-  assert.match(odd.err, new RegExp(`cases\\.yaml:${last}: cases\\.4\.expect must be one of allow, ask, deny\\.`));
+  assert.match(odd.err, new RegExp(`cases\\.yaml:${last}: cases\\.4\\.expect must be one of allow, ask, deny\\.`));
   rmSync(home.path('cases.yaml'));
 
   for (const template of ['network', 'solo']) {
