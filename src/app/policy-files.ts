@@ -4,8 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { BUILTIN, isConfined, knownOf, openSandbox, openTools } from './builtin.ts';
 import { openGovernance } from './governance.ts';
 import { machineOf, packageFolder } from './package.ts';
-import { gate, linesOf } from './policy.ts';
+import { filesOf, gate, linesIn, linesOf } from './policy.ts';
 import { openScheduleBook } from '../config/schedule-book.ts';
+import { environmentPlaces } from '../config/secret-places.ts';
 import { type Governance, type Problem, SETTINGS_FILE } from '../core/agent.ts';
 import type { Answer, Explanation } from '../core/api/policy.ts';
 import type { PolicyCase } from '../config/policy-cases.ts';
@@ -17,6 +18,7 @@ import { readBundled } from '../skills/judge.ts';
 import { type Governed, rehearse, type RehearseOptions } from '../trace/rehearse.ts';
 import { policyStats } from '../views/policy-stats.ts';
 import { openPolicyDesk } from '../views/policy.ts';
+import { weaknesses } from '../views/weaknesses.ts';
 import { standingFiles } from '../workspace/edits/watch.ts';
 import { type OpenWorkspace, openWorkspace } from '../workspace/workspace.ts';
 
@@ -96,6 +98,7 @@ export async function openPolicy({ home, workspace: dir, env, channels = [] }: P
         for (const each of cases) found.push({ ...each, answer: await desk.explain(each.question) });
         return found;
       },
+      weaknesses: async () => weakened(governance, [...tools.values()], await filesOf(workspace, governance, saved)),
       close: () => parts.disposeAsync(),
     };
   } catch (error) {
@@ -118,6 +121,21 @@ async function withRecord<T>(options: PolicyFiles, job: (store: Store) => Promis
 export interface CaseOutcome extends PolicyCase {
   answer: Answer<Explanation>;
 }
+
+const weakened = (
+  governance: Governance,
+  tools: Parameters<typeof weaknesses>[0]['tools'],
+  files: ReadonlyMap<string, Uint8Array>,
+) =>
+  weaknesses({
+    ...governance,
+    tools,
+    confines: (choice) => isConfined(BUILTIN, { confined: true }, choice),
+    line: linesIn(files),
+    environment: [...files].flatMap(([file, bytes]) =>
+      environmentPlaces(file, Buffer.from(bytes).toString('utf8')).map((place) => ({ file, ...place })),
+    ),
+  });
 
 const lineText = ({ file, line, key, message }: Problem): string =>
   `${file}${line === null ? '' : `:${line}`}: ${key === '' ? '' : `${key} `}${message}`;

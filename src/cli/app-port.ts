@@ -1,6 +1,6 @@
 import type { Problem } from '../core/agent.ts';
 import type { Event, Verdict } from '../core/event.ts';
-import type { Answer, Explanation, PolicyDesk, PolicyQuestion, PolicyStats } from '../core/api/policy.ts';
+import type { Answer, Explanation, PolicyDesk, PolicyQuestion, PolicyStats, Weakness } from '../core/api/policy.ts';
 import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Store } from '../core/ports/store.ts';
@@ -187,6 +187,8 @@ export interface PolicyPort extends PolicyDesk {
   test(path: string): Promise<readonly PolicyOutcome[]>;
   /** What rules have asked people for since a time. */
   stats(since: number): Promise<PolicyStats>;
+  /** What the files weaken of the defaults. */
+  weaknesses(): Promise<Weakness[]>;
   /** Decides what is on record again under other rules: those at a path or commit, or (null) of the workspace as it stands. */
   rehearse(request: {
     since: number;

@@ -196,8 +196,15 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./models.ts')).models(io, options, flags)));
   command('doctor', 'find problems and say how to fix them')
+    .option('--security', 'name each default that was weakened, and what to write instead')
     .option('--json', 'print JSON')
-    .action((flags: Flags) => act(flags, async (options) => (await import('./doctor.ts')).doctor(io, options, flags)));
+    .action((flags: Flags & { security?: boolean }) =>
+      act(flags, async (options) =>
+        flags.security === true
+          ? (await import('./security.ts')).security(io, options, flags)
+          : (await import('./doctor.ts')).doctor(io, options, flags),
+      ),
+    );
   command('log', 'show the journal')
     .option('-f, --follow', 'keep printing new events')
     .option('--run <id>', 'only this run')

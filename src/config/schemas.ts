@@ -38,6 +38,27 @@ const match = z
     command: text.describe('The shell command line; globs allowed.').optional(),
     host: text.describe('host or host:port that is contacted; globs allowed.').optional(),
     to: text.describe('Who is told something, as CHANNEL:ADDRESS; globs allowed.').optional(),
+    labels: z
+      .array(z.enum(['untrusted', 'private']))
+      .min(1)
+      .max(2)
+      .describe('What the run has read, all of it: untrusted, private. Only for ask and deny.')
+      .optional(),
+    sender: text
+      .describe('Who asked for the work: CHANNEL:ADDRESS, agent:NAME, schedule:AGENT/NAME; globs allowed.')
+      .optional(),
+    queue: text.describe('The queue of the task; globs allowed.').optional(),
+    hours: text.describe('Hours by the clock of the network, such as 22:00-07:00 or Mon-Fri 08:00-18:00.').optional(),
+    costOver: z
+      .number()
+      .min(0)
+      .max(1_000_000)
+      .describe('Holds once the run has cost more dollars than this. Only for ask and deny.')
+      .optional(),
+    args: z
+      .record(z.string().min(1).max(64), text)
+      .describe('Critical arguments of the tool, by name, such as { recipient: "*@example.org" }; globs allowed.')
+      .optional(),
   })
   .refine((fields) => Object.keys(fields).length > 0, {
     error: 'says nothing to match; to match every call write { tool: "*" }',
@@ -246,7 +267,18 @@ const settings = z.strictObject({
     })
     .optional(),
   policy: z
-    .strictObject({ rules: z.array(rule).max(1000).describe('deny beats ask beats allow.').optional() })
+    .strictObject({
+      rules: z.array(rule).max(1000).describe('deny beats ask beats allow.').optional(),
+      contacts: z
+        .array(
+          text.regex(/^(?:[^*]+|https?:\/\/[^*/]+\/[^*]*\*)$/, {
+            error: 'may have a * only at the end of a URL, behind its host',
+          }),
+        )
+        .max(1000)
+        .describe('Addresses and URLs that may be written to without a question, whatever a run has read.')
+        .optional(),
+    })
     .describe('What agents may do; the built-in defaults apply where no rule matches.')
     .optional(),
   network: networkSchema

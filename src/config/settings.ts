@@ -244,6 +244,7 @@ export function parseSettings(
       tiers: tiersOf(tiers),
       ...(routing === undefined ? {} : { routing: routingOf(routing) }),
       rules: rules.map(toRule),
+      ...(value.policy?.contacts === undefined ? {} : { contacts: value.policy.contacts }),
       channels,
       bindings: (value.bindings ?? []).map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })),
       checks: [...new Set(value.checks)],

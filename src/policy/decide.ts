@@ -59,7 +59,7 @@ function look(call: PolicyCall, facts: PolicyFacts): { seen: Seen; limits: Decis
     else limits.push(builtin('deny', 'url', `${parsed.reason[0]?.toUpperCase()}${parsed.reason.slice(1)}.`));
   }
   const command = call.command === undefined ? null : seeCommand(call.command);
-  const seen = { call, paths, command, target };
+  const seen = { call, paths, command, target, facts };
   if (target !== null) limits.push(...networkLimits(seen, target, facts));
   return { seen, limits };
 }
