@@ -115,7 +115,10 @@ async function openAndWork(deps: AgentDeps, claim: Claim, { stops, begins, rests
       if (log.state.changes.size > 0 && log.state.landing !== 'started') await leaveOutLost(turn);
       return await steps(turn);
     } catch (error) {
-      if (error instanceof Overtaken) continue;
+      if (error instanceof Overtaken) {
+        await deps.standing.refresh();
+        continue;
+      }
       if (!(error instanceof WorkspaceUnavailable)) throw error;
       await rests();
       // What it has done is on record, so that it goes on from there.
@@ -266,6 +269,8 @@ async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: RunLog; sp
   const started = await deps.store.byKey(runKey(task.id));
   const { store, redact } = deps;
   if (started?.type !== 'run.started') return { log: await startRun(deps, claim), spentMs: 0 };
+  // The answer that lets it go on may have granted more.
+  await deps.standing.settled();
   let last = started.id;
   let [spentMs, seen] = [0, started.at];
   const state = await foldRun(store, started, await firstMessage(deps, task), (event) => {

@@ -200,6 +200,10 @@ export interface Settings {
     /** Tasks that one run may make. */
     fanOut: number;
   };
+  /** Addresses of persons, by name: whoever is not among them counts as the owner. */
+  people?: Readonly<Record<string, readonly string[]>>;
+  /** Milliseconds after which an approval that no chain takes up is denied; 24 hours unless given, null: never. */
+  approvalMs?: number | null;
   /** Chains of escalation, by name. */
   escalation: Readonly<Record<string, readonly EscalationLevel[]>>;
   /** When nobody is told anything that can wait; absent: never. */

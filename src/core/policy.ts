@@ -56,6 +56,8 @@ export interface Rule {
   verdict: Verdict;
   match: RuleMatch;
   reason: string;
+  /** Of a rule that asks: how many different persons have to say yes; one unless given. */
+  approvers?: number;
 }
 
 /** What a tool says it is about to do, worked out from its arguments and before anything happens. */
@@ -130,7 +132,9 @@ export interface DecisionRecord {
 
 export interface Decision {
   verdict: Verdict;
-  /** Id of the rule, or `builtin:<name>`. */
+  /** Id of the rule, or `builtin:<name>`, or `grant:<id>`. */
   rule: string;
   reason: string;
+  /** Of an ask: how many different persons have to say yes; one unless given. */
+  approvers?: number;
 }

@@ -23,7 +23,7 @@ export async function vouchersOf(turn: AgentTurn): Promise<Vouchers> {
     constants: constants.flat(),
     contacts: deps.governance().settings.contacts ?? [],
     records: log.state.records,
-    endorsed: (name, value) => deps.endorsed?.(turn, name, value) ?? null,
+    endorsed: (name, value) => deps.standing.vouchedBy(name, value),
   };
 }
 
