@@ -53,7 +53,7 @@ export async function policyStats(
     }
     if (event.type === 'approval.asked' && event.at >= since) {
       const made = decided.get(`${event.stream} ${event.data.call}`);
-      const rule = made?.rule ?? (event.data.call === 'landing' ? 'landing' : 'unknown');
+      const rule = event.data.rule ?? made?.rule ?? (event.data.call === 'landing' ? 'landing' : 'unknown');
       open.set(event.data.approval, { rule, at: event.at, facts: made?.facts });
       of(rule).asked += 1;
     }

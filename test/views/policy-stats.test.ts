@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ApprovalVerdict, Event } from '../../src/core/event.ts';
+import type { ApprovalVerdict } from '../../src/core/agreed.ts';
+import type { Event } from '../../src/core/event.ts';
 import type { PolicyCall } from '../../src/core/policy.ts';
 import type { ReadFrom } from '../../src/core/ports/store.ts';
 import { policyStats } from '../../src/views/policy-stats.ts';
