@@ -10,7 +10,8 @@ export type Part =
   | { type: 'reasoning'; text: string; opaque?: Json }
   /** `args` is the argument text exactly as the model wrote it; it may not parse. */
   | { type: 'call'; id: string; tool: string; args: string; opaque?: Json }
-  | { type: 'result'; id: string; tool: string; text: string; isError: boolean };
+  /** `output`: where its text can be read again; `same`: that of an earlier result that it refers to, its text being the same. */
+  | { type: 'result'; id: string; tool: string; text: string; isError: boolean; output?: string; same?: string };
 
 /** What every provider with eyes takes. */
 export const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const;

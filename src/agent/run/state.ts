@@ -39,6 +39,10 @@ export interface Manifest {
   tokens?: number;
   /** When it was, where the messages tell the time anew. */
   told?: number;
+  /** This run's own messages that stand shortened in `messages`, by their place in it, as they are. */
+  whole?: Record<number, BlobRef>;
+  /** It was quiet for so long before the run that no provider has the conversation in its cache. */
+  cold?: true;
 }
 
 /** The blob of `files.placed`. */
@@ -94,6 +98,8 @@ export interface RunState {
   startedAt: number;
   /** The time that the model was told last; null before that. */
   told: number | null;
+  /** It was quiet for long before. */
+  cold: boolean;
   /** Model calls so far. */
   step: number;
   /** This turn's messages: the user's, the model's and tool results, in order. */
@@ -167,6 +173,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     base,
     startedAt: event.at,
     told: null,
+    cold: false,
     step: 0,
     messages: [],
     arrived: [...first],
@@ -360,7 +367,9 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
     case 'model.called': {
       if (event.data.purpose !== 'turn') return;
       const manifest = content as Manifest;
-      state.messages = manifest.messages.slice(manifest.turnFrom);
+      const { messages, turnFrom, whole = {} } = manifest;
+      state.messages = messages.map((ref, at) => whole[at] ?? ref).slice(turnFrom);
+      state.cold ||= manifest.cold === true;
       state.arrived = [];
       state.calls = [];
       state.justRead = new Set();

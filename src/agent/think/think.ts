@@ -49,7 +49,7 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
       retryable: false,
     };
   let conversation = await deps.conversations.load(deps.store, log.subject);
-  let prepared = await prepare(turn, conversation);
+  let prepared = await prepare(turn, conversation, first.window);
   let [index, tries, compacted, refusals, again] = [0, 0, false, 0, false];
   let before: Conversation | null = null;
   for (;;) {
@@ -81,7 +81,7 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
         const whole: Conversation = before ?? conversation;
         conversation = await withoutHistory(turn, whole, before !== null);
         before = whole;
-        prepared = await prepare(turn, conversation);
+        prepared = await prepare(turn, conversation, first.window);
       }
       again = true;
       continue;
