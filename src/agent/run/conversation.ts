@@ -169,6 +169,7 @@ export function resultsMessage({ calls, run }: Pick<RunState, 'calls' | 'run'>):
     text: call.result?.text ?? 'This call did not finish.',
     isError: call.result?.isError ?? true,
     output: `output:${run}/${call.id}`,
+    ...(call.result?.digest === undefined ? {} : { digest: call.result.digest }),
   }));
   return { role: 'tool', parts };
 }

@@ -20,6 +20,8 @@ export interface ToolRecord {
   text: string;
   /** The whole text, where `text` is only its head and tail. */
   full: string | null;
+  /** What that is known by, the marks of single calls aside. */
+  digest?: string;
   changes: Change[];
   /** Blob oid by path, null where there is no file. */
   seen: Record<string, string | null>;
@@ -81,7 +83,7 @@ export interface CallState {
   tasks: string[];
   /** Why the call was refused, for the model. */
   refusal: string | null;
-  result: { text: string; isError: boolean } | null;
+  result: { text: string; isError: boolean; digest?: string } | null;
 }
 
 type LandingPhase = 'none' | 'asked' | 'approved' | 'refused' | 'started' | 'done';
@@ -264,7 +266,8 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
   }
   if (call) {
     call.phase = 'returned';
-    call.result = { text: record.text, isError: !record.ok };
+    const { ok, text, digest } = record;
+    call.result = { text, isError: !ok, ...(digest === undefined ? {} : { digest }) };
   }
 }
 

@@ -19,6 +19,11 @@ const WORTH = 600;
 const ARGS = 160;
 
 type Result = Extract<Part, { type: 'result' }>;
+/** A result and the call it is of, in words. */
+interface Known {
+  result: Result;
+  call: string;
+}
 
 export interface Sequence {
   messages: readonly ModelMessage[];
@@ -104,11 +109,11 @@ export function stubbed(message: ModelMessage, reader: string | null): ModelMess
 
 /** The results, without those that stand in the request already, whole: these are referred to. */
 export function referring(results: ModelMessage, before: readonly ModelMessage[]): ModelMessage {
-  const known = new Map<string, { result: Result; call: string }>();
+  const known = new Map<string, Known>();
   for (const message of before) learn(known, message, before);
   const parts = results.parts.map((part): Part => {
     if (!isLong(part)) return part;
-    const text = withoutBoundaries(part.text);
+    const text = knownBy(part);
     const first = known.get(text);
     if (first === undefined) {
       known.set(text, { result: part, call: callText(part, before) });
@@ -125,15 +130,14 @@ export function referring(results: ModelMessage, before: readonly ModelMessage[]
 /** Whether one of the results is long enough to be referred to instead. */
 export const mayRefer = (results: ModelMessage): boolean => results.parts.some(isLong);
 
+/** Whatever its call has marked it with. */
+const knownBy = ({ text, digest }: Result): string => digest ?? withoutBoundaries(text);
+
 const isLong = (part: Part): part is Result => part.type === 'result' && part.text.length >= WORTH;
 
-function learn(
-  known: Map<string, { result: Result; call: string }>,
-  message: ModelMessage,
-  all: readonly ModelMessage[],
-): void {
+function learn(known: Map<string, Known>, message: ModelMessage, all: readonly ModelMessage[]): void {
   for (const part of message.parts)
-    if (isLong(part)) known.set(withoutBoundaries(part.text), { result: part, call: callText(part, all) });
+    if (isLong(part)) known.set(knownBy(part), { result: part, call: callText(part, all) });
 }
 
 function callText({ id, tool }: Result, messages: readonly ModelMessage[]): string {
