@@ -70,6 +70,8 @@ export interface ModelRequest {
   /** Bytes of the images in `messages`, by the hash of their blob. One that is missing has been erased. */
   images?: ReadonlyMap<string, Uint8Array>;
   maxOutputTokens?: number;
+  /** The same for all requests of a conversation, and tells nobody which it is: providers find what they have cached by it. */
+  cacheKey?: string;
   /** For whom it is asked; it stands on record with what left, and is not sent. */
   by?: { agent: string; run: string };
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { Agent, Governance, SecretBinding } from '../../core/agent.ts';
 import { commonReach, type Reach, reachText } from '../../core/net/reach.ts';
@@ -234,6 +235,10 @@ export async function fitted(
   return { ...request, images };
 }
 
+/** A name of the conversation that says nothing of it: the hash of the system text is under a key of its own. */
+const cacheKey = (systemHash: string, subject: string): string =>
+  createHash('sha256').update(`${systemHash} ${subject}`).digest('base64url').slice(0, 32);
+
 /** The next request of a run. `window`: of the model that is to be asked. */
 export async function prepare(turn: AgentTurn, conversation: Conversation, window: number): Promise<Prepared> {
   const { deps, log, agent } = turn;
@@ -250,10 +255,11 @@ export async function prepare(turn: AgentTurn, conversation: Conversation, windo
   const { refs, messages, whole, turnFrom, cold } = await gather(turn, conversation, notes, { head, window });
   const hashOf = (what: 'system' | 'tools', value: unknown): string =>
     deps.conversations.common(`${agent.name} ${common[what]}`, () => log.putCommon(value).hash);
+  const systemHash = hashOf('system', system);
   return {
-    request: { system, tools, messages },
+    request: { system, tools, messages, cacheKey: cacheKey(systemHash, log.subject) },
     manifest: {
-      system: hashOf('system', system),
+      system: systemHash,
       tools: hashOf('tools', tools),
       messages: refs,
       turnFrom,
