@@ -21,7 +21,7 @@ export interface Vouchers {
   owner: readonly Words[];
   /** What a schedule, trigger or task says that a person wrote. */
   constants: readonly Words[];
-  /** Addresses and URLs that the owner lists as approved; `*` stands for any characters. */
+  /** Addresses and URLs that the owner lists as approved. */
   contacts: readonly string[];
   /** What the run's tools have told of in fields. */
   records: readonly KeptRecord[];
@@ -29,7 +29,7 @@ export interface Vouchers {
   endorsed(name: string, value: string): string | null;
 }
 
-type Declared = Pick<AnyTool, 'critical' | 'ids' | 'texts' | 'service'>;
+type Declared = Pick<AnyTool, 'critical' | 'ids' | 'texts' | 'service' | 'destroys'>;
 
 const LINK = /\b(?:[a-z][a-z0-9+.-]*:\/\/|www\.)[^\s<>"'`]+|\b[a-z0-9-]+(?:\.[a-z0-9-]+)+\/[^\s<>"'`]*/gi;
 const LINK_END = /[.,;:!?)\]}*_]+$/;
@@ -133,7 +133,7 @@ interface Chosen {
 }
 
 /** The records that the owner's words speak of. */
-export function chosenRecords({ owner, constants, records }: Vouchers, service: string | undefined): Chosen[] {
+function chosenRecords({ owner, constants, records }: Vouchers, service: string | undefined): Chosen[] {
   const words = [...owner, ...constants];
   return records
     .filter((record) => record.service === null || record.service === service)
@@ -178,16 +178,23 @@ function inWords({ value, kind }: Critical, words: readonly Words[]): Words | un
   return words.find(({ text }) => (kind === 'link' ? linkStandsIn(value, text) : standsIn(value, text)));
 }
 
-const isContact = ({ value, kind }: Critical, contact: string): boolean => {
-  const given = kind === 'link' ? (canonicalLink(value) ?? value) : plain(value);
-  if (!contact.endsWith('*')) return given === (kind === 'link' ? canonicalLink(contact) : plain(contact));
-  return kind === 'link' && contact.length > 1 && given.startsWith(contact.slice(0, -1));
-};
+/** A URL that ends with `*` stands for all that begin like it. */
+function isContact({ value, kind }: Critical, contact: string): boolean {
+  if (kind !== 'link') return plain(value) === plain(contact);
+  const given = canonicalLink(value);
+  if (!contact.endsWith('*')) return given !== null && given === canonicalLink(contact);
+  const start = canonicalLink(contact.slice(0, -1));
+  return given !== null && start !== null && given.startsWith(start);
+}
 
 /** Says of each value who has vouched for it. */
-export function vouch(values: readonly Critical[], from: Vouchers, service?: string): CriticalValue[] {
+export function vouch(
+  values: readonly Critical[],
+  from: Vouchers,
+  { service, destroys }: Pick<Declared, 'service' | 'destroys'> = {},
+): CriticalValue[] {
   const words = [...from.owner, ...from.constants];
-  const chosen = chosenRecords(from, service);
+  const chosen = chosenRecords(from, service).filter(({ how }) => destroys !== true || how === 'run');
   return values.map((critical): CriticalValue => {
     const { name, value, kind } = critical;
     const by = (vouched: CriticalValue['vouched'], id: string): CriticalValue => ({ name, value, vouched, by: id });

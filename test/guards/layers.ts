@@ -51,6 +51,7 @@ export const MAY_LOAD_APP: readonly string[] = [
   'down',
   'init',
   'doctor',
+  'security',
   'simulate',
   'log',
   'verify',

@@ -23,7 +23,7 @@ import { type Conversation, isCold, note, resultsMessage } from '../run/conversa
 import { leftOut, mayRefer, referring, type Sequence, stubbed } from './spare.ts';
 import { secretVariable } from '../../core/ports/injection.ts';
 import { zoneOf } from '../run/log.ts';
-import type { Manifest } from '../run/state.ts';
+import type { Manifest } from '../run/blobs.ts';
 import { isObject, type Json } from '../../core/text/json.ts';
 
 /** A request and the same by blobs, as the journal keeps it. */
@@ -208,10 +208,10 @@ async function gather(
 }
 
 /** What an image costs at most providers, at its largest. */
-const IMAGE_TOKENS = 1_600;
+export const IMAGE_TOKENS = 1_600;
 
 type Image = Extract<Part, { type: 'image' }>;
-const imagesIn = (messages: readonly ModelMessage[]): Image[] =>
+export const imagesIn = (messages: readonly ModelMessage[]): Image[] =>
   messages.flatMap(({ parts }) => parts.filter((part) => part.type === 'image'));
 
 /** The request as this model can take it: with the bytes of its images, or with words in their place. */

@@ -131,6 +131,8 @@ interface Described<Input> extends ToolName {
   critical?: readonly string[];
   /** Those of them that hold an id which a service has given: such a number in the owner's words may mean anything. */
   ids?: readonly string[];
+  /** It takes a record away for good: that the owner has named it, for whatever, is no leave for that. */
+  destroys?: true;
   /** Arguments that whoever is written to reads: a link in them leads somewhere, so it is critical too. */
   texts?: readonly string[];
   /** The service whose records it reads or changes. */
