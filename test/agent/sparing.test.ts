@@ -134,7 +134,7 @@ test('a text that the model has before it is referred to, across turns too, and 
       assert.equal(first, text(1));
       assert.match(
         again ?? '',
-        /^\[Nothing new: the same text as the result of `read` \{"path":"reports\/1.md"\} above, also at "output:run_\w+\/s1c1"\.\]$/,
+        /^\[Nothing new: the same text as the result of `read` \{"path":"reports\/1.md"\} above, also at "output:run_[\w-]+\/s1c1"\.\]$/,
       );
       assert.match(later ?? '', /^\[Nothing new: .*reports\/1.md/);
       assert.equal(two, text(2));
@@ -201,7 +201,7 @@ test('old results leave a long run seldom and many at once, and everything else 
     const last = results(requests.at(-1) as ModelRequest);
     assert.match(
       last[0]?.text ?? '',
-      /^\[\d+ characters, left out to save room\. If you need them, use `read` with path "output:run_\w+\/s1c1"\.\]$/,
+      /^\[\d+ characters, left out to save room\. If you need them, use `read` with path "output:run_[\w-]+\/s1c1"\.\]$/,
     );
     assert.equal(
       (await loop.events()).some((event) => event.type === 'conversation.compacted'),
