@@ -1,3 +1,4 @@
+import type { CostReport, CostsBy } from '../../src/core/api/costs.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { AgentState, Pending, RuntimeStatus } from '../../src/core/api/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
@@ -138,6 +139,7 @@ export function createApi(out: () => void) {
     escalations: async () => (await get<{ escalations: EscalationState[] }>('/api/escalations')).escalations,
     acknowledge: (escalation: string) => post<unknown>(`/api/escalations/${id(escalation)}/ack`, {}),
     failures: async () => (await get<{ failures: FailureView[] }>('/api/failures')).failures,
+    costs: (by: CostsBy) => get<CostReport>(`/api/costs?${query({ by })}`),
     models: () => get<ModelsView>('/api/models'),
     testModel: (ref: string) => post<ModelTest>('/api/models/test', { ref }),
     setup: (wanted: SetupRequest) => post<SetupResult>('/api/setup', wanted),
