@@ -1,5 +1,4 @@
 import { noStanding } from '../fakes/no-standing.ts';
-import type { CostDesk } from '../../src/core/api/costs.ts';
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/api/runtime.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
@@ -423,23 +422,6 @@ export class Scene {
     const next = from + limit < found.length ? `evt_${from + limit}` : null;
     return { runs: found.slice(from, from + limit), next, total: found.length, probes: fitting.length - found.length };
   }
-
-  readonly costs: CostDesk = {
-    report: async ({ by }) => {
-      const row = { name: by === 'model' ? 'scripted/large' : 'email', usd: 1.5, calls: 12, unpriced: 0 };
-      const tokens = { input: 40_000, cached: 10_000, output: 2_000 };
-      const days = Array.from({ length: 30 }, (_, at) => ({
-        day: `2026-11-${String(at + 1).padStart(2, '0')}`,
-        usd: at / 10,
-      }));
-      return {
-        ...{ by, since: 0, until: 1, rows: [{ ...row, ...tokens }], total: { ...row, ...tokens }, days },
-        month: { usd: 1.5, projected: 4.5 },
-        budgets: [{ scope: 'agent:email', meter: 'usd', window: 'day', limit: 2, spent: 1.5 }],
-      };
-    },
-    correct: async () => ({ answers: 0, before: 0, after: 0 }),
-  };
 
   readonly desk: ModelDesk = {
     makers: ['anthropic', 'openai', 'gemini'],
