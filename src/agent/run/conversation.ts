@@ -17,9 +17,18 @@ export interface Conversation {
   labels: Label[];
   /** What its turns have looked at. */
   seen: BlobRef | null;
+  /** Values that were taken out of texts from outside. */
+  foreign: BlobRef | null;
 }
 
-const emptyConversation = (): Conversation => ({ seq: 0, summary: null, messages: [], labels: [], seen: null });
+const emptyConversation = (): Conversation => ({
+  seq: 0,
+  summary: null,
+  messages: [],
+  labels: [],
+  seen: null,
+  foreign: null,
+});
 
 /** Whether a turn is still there after its conversation was made shorter. */
 export const isKept = ({ upTo, only }: { upTo: number; only?: readonly number[] }, seq: number): boolean =>
@@ -35,7 +44,9 @@ function foldConversation(before: Conversation, event: Event): Conversation {
       const said = event.data.messages.map((ref) => ({ ref, seq: event.seq, ...(failed && { failed }) }));
       next.messages = [...before.messages, ...said];
       next.labels = unionLabels(before.labels, event.labels);
-      if (event.type === 'turn.ended') next.seen = event.data.seen ?? before.seen;
+      if (event.type !== 'turn.ended') return next;
+      next.seen = event.data.seen ?? before.seen;
+      next.foreign = event.data.foreign ?? before.foreign;
       return next;
     }
     case 'conversation.compacted':
