@@ -109,6 +109,8 @@ export interface PolicyFacts {
   critical?: readonly CriticalValue[];
   /** Who asked for the work (see `RuleMatch.sender`). */
   sender?: string;
+  /** Whom all of it began with, where agents have given each other the work. */
+  asker?: string;
   queue?: string;
   /** Milliseconds since the epoch. */
   at?: number;

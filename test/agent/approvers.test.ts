@@ -34,7 +34,7 @@ test('a rule that wants two persons waits for another one; the same over another
     const answered = (await loop.events()).find(({ type }) => type === 'approval.answered');
     assert.ok(answered?.type === 'approval.answered');
     assert.deepEqual([answered.data.by, answered.data.also], ['chat:2', ['chat:1']]);
-    const message = JSON.stringify(await loop.workspace.git.run(['log', '-1', '--format=%B']));
+    const message = (await loop.workspace.git.run(['log', '-1', '--format=%B'])).stdout.toString();
     assert.match(message, /Ruche-Approved-By: chat:2/);
     assert.match(message, /Ruche-Approved-By: chat:1/);
   }));

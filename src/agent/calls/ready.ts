@@ -37,6 +37,7 @@ function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
     labels: log.state.labels,
     owners: ownerAddresses(governance.settings.channels),
     sender: task.from,
+    ...(log.asker === task.from ? {} : { asker: log.asker }),
     queue: task.queue,
     at: deps.clock.now(),
     zone: deps.zone(),
@@ -59,7 +60,8 @@ export async function callFacts(
   const { foreign } = turn.log.state;
   if ((facts.labels.length === 0 && foreign.size === 0) || !leaves(call, facts))
     return { ...facts, critical: values.map(({ name, value }) => ({ name, value, vouched: null })) };
-  const vouched = vouch(values, await vouchersOf(turn), ready.tool);
+  const pays = values.some(({ kind }) => kind === 'amount');
+  const vouched = vouch(values, await vouchersOf(turn, ready.call, pays), ready.tool);
   return {
     ...facts,
     critical: vouched.map((each) => (isForeign(each.value, foreign) ? { ...each, foreign: true } : each)),

@@ -52,6 +52,8 @@ interface EmitOptions {
 export class RunLog {
   readonly state: RunState;
   readonly claim: Claim;
+  /** Who asked for all that this task is part of. */
+  readonly asker: string;
   readonly subject: string;
   readonly #store: Store;
   readonly #redact: (text: string) => string;
@@ -67,10 +69,12 @@ export class RunLog {
     claim: Claim;
     state: RunState;
     last: string | null;
+    asker?: string;
   }) {
     this.#store = options.store;
     this.#redact = options.redact;
     this.claim = options.claim;
+    this.asker = options.asker ?? options.claim.task.from;
     this.state = options.state;
     this.subject = conversationId(options.state.agent, options.state.session);
     this.#last = options.last;

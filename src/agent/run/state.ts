@@ -35,6 +35,8 @@ export interface RunState {
   startedAt: number;
   /** The time that the model was told last; null before that. */
   told: number | null;
+  /** It was quiet for long before. */
+  cold: boolean;
   /** Model calls so far. */
   step: number;
   /** This turn's messages: the user's, the model's and tool results, in order. */
@@ -114,6 +116,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     base,
     startedAt: event.at,
     told: null,
+    cold: false,
     step: 0,
     messages: [],
     arrived: [...first],
@@ -182,7 +185,8 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
   }
   if (call) {
     call.phase = 'returned';
-    call.result = { text: record.text, isError: !record.ok };
+    const { ok, text, digest } = record;
+    call.result = { text, isError: !ok, ...(digest === undefined ? {} : { digest }) };
   }
 }
 
@@ -212,6 +216,7 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
     case 'decision.made': {
       const call = state.calls.find((each) => each.id === event.data.call);
       if (!call) return;
+      call.labels = event.labels;
       const { verdict, rule, reason, approvers = 1 } = event.data;
       if (verdict === 'allow') Object.assign(call, { phase: 'allowed', grant: idIn('grant', rule) });
       if (verdict === 'ask') Object.assign(call, { phase: 'asking', asks: { rule, reason, approvers } });
@@ -290,7 +295,9 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
     case 'model.called': {
       if (event.data.purpose !== 'turn') return;
       const manifest = content as Manifest;
-      state.messages = manifest.messages.slice(manifest.turnFrom);
+      const { messages, turnFrom, whole = {} } = manifest;
+      state.messages = messages.map((ref, at) => whole[at] ?? ref).slice(turnFrom);
+      state.cold ||= manifest.cold === true;
       state.arrived = [];
       state.calls = [];
       state.justRead = new Set();
