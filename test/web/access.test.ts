@@ -55,6 +55,7 @@ const PLACES = [
   '/agents',
   '/inbox',
   '/models',
+  '/costs',
   '/nowhere',
 ];
 
