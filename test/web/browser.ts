@@ -127,6 +127,7 @@ export async function withStage(
       runtime: scene.runtime,
       views: scene.views,
       desk: scene.desk,
+      policy: scene.policy,
       store: fakeJournal(),
       token: () => TOKEN,
       host: '127.0.0.1',

@@ -17,6 +17,7 @@ import type {
   SetupRequest,
   SetupResult,
 } from '../../src/core/api/views.ts';
+import type { Explanation, PolicyQuestion, RightsTable } from '../../src/core/api/policy.ts';
 import { query } from './query.ts';
 import type { ApprovalVerdict } from '../../src/core/agreed.ts';
 
@@ -138,6 +139,9 @@ export function createApi(out: () => void) {
     escalations: async () => (await get<{ escalations: EscalationState[] }>('/api/escalations')).escalations,
     acknowledge: (escalation: string) => post<unknown>(`/api/escalations/${id(escalation)}/ack`, {}),
     failures: async () => (await get<{ failures: FailureView[] }>('/api/failures')).failures,
+    policy: () => get<{ agents: string[]; tools: string[] }>('/api/policy'),
+    rights: (agent: string) => get<RightsTable>(`/api/policy/agents/${id(agent)}`),
+    explain: (question: PolicyQuestion) => post<Explanation>('/api/policy/explain', question),
     models: () => get<ModelsView>('/api/models'),
     testModel: (ref: string) => post<ModelTest>('/api/models/test', { ref }),
     setup: (wanted: SetupRequest) => post<SetupResult>('/api/setup', wanted),

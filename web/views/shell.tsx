@@ -21,6 +21,7 @@ import { InboxView } from './inbox.tsx';
 import { ItemView } from './item.tsx';
 import { LoggedOut } from './logged-out.tsx';
 import { ModelsView } from './models.tsx';
+import { RightsView } from './rights.tsx';
 import { WorkView } from './work.tsx';
 
 export function Shell(): JSX.Element {
@@ -81,6 +82,8 @@ function View({ route }: { route: Route }): JSX.Element {
       return <BoardView agent={route.agent} />;
     case 'agents':
       return <AgentsView />;
+    case 'rights':
+      return <RightsView agent={route.agent} />;
     case 'item':
       return <ItemView task={route.task} />;
     case 'exact':
@@ -110,6 +113,7 @@ const PLACES = [
 
 const sectionOf = (route: Route): string => {
   if (route.name === 'home' || route.name === 'chat') return 'chat';
+  if (route.name === 'rights') return 'agents';
   return route.name === 'item' || route.name === 'exact' || route.name === 'board' ? 'work' : route.name;
 };
 
@@ -198,6 +202,7 @@ const TITLES: Partial<Record<Route['name'], string>> = {
   item: 'Work',
   board: 'Board',
   agents: 'Agents',
+  rights: 'Rights',
   inbox: 'Inbox',
   models: 'Models',
   exact: 'Exact record',
