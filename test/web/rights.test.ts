@@ -48,7 +48,7 @@ test(
         await page.keyboard.press('Enter');
         const told = page.getByRole('status').filter({ hasText: 'docs' });
         await told.getByText('Our own documentation.').waitFor();
-        assert.match((await told.textContent()) ?? '', /^Allowed docsruche\.yaml:7/);
+        assert.match((await told.textContent()) ?? '', /^Allowed docs ruche\.yaml:7/);
         // Two fields on: what the run has read.
         for (const key of ['Tab', 'Tab', 'Space', 'Tab', 'Space', 'Tab', 'Enter']) await page.keyboard.press(key);
         await told.getByText('builtin:rule-of-two').first().waitFor();
