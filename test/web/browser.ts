@@ -127,7 +127,7 @@ export async function withStage(
       runtime: scene.runtime,
       views: scene.views,
       desk: scene.desk,
-      policy: scene.policy,
+      policy: scene.ruled.desk,
       store: fakeJournal(),
       token: () => TOKEN,
       host: '127.0.0.1',

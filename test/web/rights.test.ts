@@ -6,8 +6,8 @@ import { Scene } from './scene.ts';
 
 function ruled(): Scene {
   const scene = new Scene();
-  scene.rights = { tools: ['write', 'fetch'] };
-  scene.rules = [
+  scene.ruled.rights = { tools: ['write', 'fetch'] };
+  scene.ruled.rules = [
     { id: 'contracts', verdict: 'ask', match: { path: 'contracts/**' }, reason: 'Contracts need a person.' },
     { id: 'docs', verdict: 'allow', match: { host: 'docs.example.org' }, reason: 'Our own documentation.' },
   ];

@@ -1,13 +1,6 @@
 import { noStanding } from '../fakes/no-standing.ts';
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/api/runtime.ts';
-import type { Agent } from '../../src/core/agent.ts';
-import type { PolicyDesk } from '../../src/core/api/policy.ts';
-import type { Rule } from '../../src/core/policy.ts';
-import { fetchTool } from '../../src/tools/fetch.ts';
-import { tellTool } from '../../src/tools/tell.ts';
-import { writeTool } from '../../src/tools/write.ts';
-import { openPolicyDesk } from '../../src/views/policy.ts';
-import { anAgent, governing, SETTINGS } from '../fakes/governance.ts';
+import { Ruled } from './ruled.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
 import type { TriggerDesk } from '../../src/core/trigger.ts';
@@ -89,8 +82,7 @@ export class Scene {
   schedules: ScheduleState[] = [];
   triggers: TriggerDesk = noTriggers;
   escalations: EscalationState[] = [];
-  rules: Rule[] = [];
-  rights: Partial<Agent> = { tools: ['write', 'fetch', 'tell'] };
+  readonly ruled = new Ruled(() => this.agents);
   demo = true;
   offer: RuntimeStatus['offer'] = null;
   /** Called for each new message. */
@@ -432,21 +424,6 @@ export class Scene {
     const next = from + limit < found.length ? `evt_${from + limit}` : null;
     return { runs: found.slice(from, from + limit), next, total: found.length, probes: fitting.length - found.length };
   }
-
-  /** The real one, over rules and tools that a test gives. */
-  readonly policy: PolicyDesk = openPolicyDesk({
-    governance: () =>
-      governing(
-        this.agents.map(({ name }) => anAgent({ name, ...this.rights })),
-        { settings: { ...SETTINGS, rules: this.rules } },
-      ),
-    tools: () => new Map([writeTool, fetchTool(), tellTool].map((tool) => [tool.name, tool])),
-    sandboxed: () => true,
-    lines: async () => () => 7,
-    gate: (path) => (path === 'ruche.yaml' ? 'it governs the network' : null),
-    clock: { now: () => this.#clock(), sleep: () => Promise.resolve() },
-    zone: () => 'UTC',
-  });
 
   readonly desk: ModelDesk = {
     makers: ['anthropic', 'openai', 'gemini'],
