@@ -290,7 +290,7 @@ async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
   const conversation = await deps.conversations.load(deps.store, conversationId(agent, session));
   const base = await deps.workspace.head();
   const data = { run: deps.ids.next('run'), task: task.id, agent, session, attempt, config, base };
-  const labels = unionLabels(task.labels, conversation.labels);
+  const labels = unionLabels(task.labels, conversation.labels, await deps.agentLabels(agent));
   const stream = runStream(data.run);
   const event = { type: 'run.started' as const, data, stream, labels };
   const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));

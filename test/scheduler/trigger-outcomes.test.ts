@@ -22,6 +22,7 @@ function scene(given: Trigger, { limits = {}, queues = {} }: { limits?: object; 
   const store: Store = openMemoryStore({ clock: new TestClock(), random });
   let ids = 0;
   const deps: FireDeps = {
+    agentLabels: async () => [],
     store,
     ids: { next: (kind) => `${kind}_${(ids += 1)}` },
     redact: (text) => text.replaceAll('s3cret', '***'),

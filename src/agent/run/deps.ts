@@ -9,6 +9,7 @@ import type { ModelChoice, ModelError } from '../../core/model.ts';
 import type { GovernanceReader } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { FileLabels } from '../../core/records/file-labels.ts';
+import type { Label } from '../../core/labels.ts';
 import type { Place } from '../../core/recipient.ts';
 import type { Net } from '../../core/ports/net.ts';
 import type { Store } from '../../core/ports/store.ts';
@@ -66,6 +67,8 @@ export interface AgentDeps {
   mark(name: string): string;
   /** Where the content of files came from. */
   fileLabels: FileLabels;
+  /** Where what governs an agent came from. */
+  agentLabels(agent: string): Promise<Label[]>;
   landingOrder: LandingOrder;
   hindrances: Hindrances;
   clock: Clock;

@@ -11,6 +11,7 @@ import {
   addUsage,
 } from '../../core/model.ts';
 import type { BlobRef } from '../../core/blob.ts';
+import type { Manifest } from './manifest.ts';
 import type { KeptRecord } from '../../core/policy.ts';
 
 /** The blob of `tool.returned`. */
@@ -25,20 +26,6 @@ export interface ToolRecord {
   seen: Record<string, string | null>;
   /** What the service keeps, of which it tells. */
   records?: readonly KeptRecord[];
-}
-
-/** The blob of `model.called`: every part of the request by hash, so that a long conversation is stored once. */
-export interface Manifest {
-  model: string;
-  system: string;
-  tools: string;
-  messages: BlobRef[];
-  /** Where in `messages` this run's own ones begin. */
-  turnFrom: number;
-  /** Our estimate of its input tokens. Manifests of older versions have none. */
-  tokens?: number;
-  /** When it was, where the messages tell the time anew. */
-  told?: number;
 }
 
 /** The blob of `files.placed`. */
@@ -94,6 +81,8 @@ export interface RunState {
   startedAt: number;
   /** The time that the model was told last; null before that. */
   told: number | null;
+  /** Labels of which the model was told. */
+  warned: readonly Label[];
   /** Model calls so far. */
   step: number;
   /** This turn's messages: the user's, the model's and tool results, in order. */
@@ -167,6 +156,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     base,
     startedAt: event.at,
     told: null,
+    warned: [],
     step: 0,
     messages: [],
     arrived: [...first],
@@ -359,6 +349,8 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
     case 'model.called': {
       if (event.data.purpose !== 'turn') return;
+      // Its instructions may have become another's since it began.
+      state.labels = unionLabels(state.labels, event.labels);
       const manifest = content as Manifest;
       state.messages = manifest.messages.slice(manifest.turnFrom);
       state.arrived = [];
@@ -368,6 +360,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.step = event.data.step;
       state.asked = manifest.tokens ?? 0;
       state.told = manifest.told ?? state.told;
+      state.warned = manifest.labelled ?? state.warned;
       return;
     }
     case 'model.answered': {

@@ -14,7 +14,8 @@ import {
 import { withoutUntrusted } from '../../core/text/untrusted.ts';
 import { collectAnswer, estimateTokens, fitted, prepare, type Prepared } from './model-call.ts';
 import { note, type Conversation } from '../run/conversation.ts';
-import type { Manifest, RunState } from '../run/state.ts';
+import type { Manifest } from '../run/manifest.ts';
+import type { RunState } from '../run/state.ts';
 import { COMPACTION, KEPT_TURNS } from '../../core/records/compaction.ts';
 import { saying } from './script.ts';
 import type { RunLog } from '../run/log.ts';
@@ -271,7 +272,12 @@ function shorten(log: RunLog, prepared: Prepared, limit: number): Prepared {
   for (const index of messages.keys()) if (index !== last) cut(index, stubResults);
   for (const index of messages.keys()) cut(index, stubArguments);
   cut(last, shareOut);
-  return { request: { ...prepared.request, messages }, manifest: { ...prepared.manifest, messages: refs }, tokens };
+  return {
+    request: { ...prepared.request, messages },
+    manifest: { ...prepared.manifest, messages: refs },
+    tokens,
+    labels: prepared.labels,
+  };
 }
 
 function mapParts(message: ModelMessage, change: (part: Part) => Part): ModelMessage {

@@ -16,12 +16,17 @@ import {
 } from '../../core/model.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
 import { type AnyTool, usualTool } from '../../core/ports/tool.ts';
+import { type Label, unionLabels } from '../../core/labels.ts';
+import { commandNetwork } from '../../policy/decide.ts';
+import { labelWords } from '../../policy/label-words.ts';
+import { rightsOf } from '../../policy/rights.ts';
 import { neutralise } from '../../core/text/untrusted.ts';
 import { COMPACTION } from '../../core/records/compaction.ts';
 import { type Conversation, note, resultsMessage } from '../run/conversation.ts';
 import { secretVariable } from '../../core/ports/injection.ts';
 import { type RunLog, zoneOf } from '../run/log.ts';
-import type { Manifest, RunState } from '../run/state.ts';
+import type { Manifest } from '../run/manifest.ts';
+import type { RunState } from '../run/state.ts';
 import { isObject, type Json } from '../../core/text/json.ts';
 
 /** A request and the same by blobs, as the journal keeps it. */
@@ -30,6 +35,8 @@ export interface Prepared {
   manifest: Omit<Manifest, 'model'>;
   /** Rough input tokens. */
   tokens: number;
+  /** Of all that stands in it. */
+  labels: Label[];
 }
 
 /** Characters of a skill's description that the prompt carries: every turn pays for them. */
@@ -121,6 +128,27 @@ async function timeNote({ deps, log }: Turn): Promise<{ notes: BlobRef[]; told?:
   return { notes: [log.put(note(`It is ${deps.timeText(now, await zoneOf(deps, claim.task))}.`))], told: now };
 }
 
+/** Labels of what the run has read, and of what now tells the agent who it is and whom it works with. */
+async function labelsNow({ deps, log, agent }: AgentTurn): Promise<Label[]> {
+  if (deps.fileLabels.none) return log.state.labels;
+  const others = othersOf(agent, deps.governance().agents, deps.tools()).slice(0, MAX_OTHERS);
+  const own = await Promise.all([agent, ...others].map(({ name }) => deps.agentLabels(name)));
+  return unionLabels(log.state.labels, ...own);
+}
+
+/** What labels lead to, where they are new to this turn. It comes behind all that was said: what a provider has cached stays so. */
+function labelNote({ deps, log, agent }: AgentTurn, labels: readonly Label[]): { notes: BlobRef[] } {
+  const { state, claim } = log;
+  const isNew = labels.some((label) => !state.warned.includes(label));
+  if (!isNew || claim.task.from === COMPACTION) return { notes: [] };
+  const rights = rightsOf(deps.governance(), agent, claim.task.origin?.senders ?? []);
+  const facts = { ...rights, sandboxed: deps.sandboxed(agent), labels };
+  const tools = [...deps.tools().values()].filter(({ name }) => agent.tools.includes(name));
+  const sends = tools.some(({ effect, usualFor }) => effect === 'send' || usualFor === 'addresses');
+  const words = labelWords(facts, sends || commandNetwork(facts).length > 0);
+  return { notes: words === null ? [] : [log.put(note(words))] };
+}
+
 export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, AnyTool>): ToolSchema[] =>
   [...tools.values()]
     .filter((tool) => agent.tools.includes(tool.name))
@@ -172,10 +200,12 @@ export async function prepare(turn: AgentTurn, conversation: Conversation): Prom
     systemPrompt(agent, skills, othersOf(agent, agents, deps.tools()), settings.secrets, network),
   );
   const tools = toolSchemas(agent, deps.tools());
+  const labels = await labelsNow(turn);
   const { notes, ...time } = await timeNote(turn);
+  const warning = labelNote(turn, labels);
   const earlier = conversation.messages.map((message) => message.ref);
   const before = conversation.summary ? [conversation.summary, ...earlier] : earlier;
-  const refs = [...before, ...turnMessages(log, log.state, notes)];
+  const refs = [...before, ...turnMessages(log, log.state, [...notes, ...warning.notes])];
   const messages: ModelMessage[] = [];
   for (const ref of refs) messages.push(await deps.conversations.message(deps.store, ref));
   const common = { system: JSON.stringify(system), tools: JSON.stringify(tools) };
@@ -189,7 +219,9 @@ export async function prepare(turn: AgentTurn, conversation: Conversation): Prom
       messages: refs,
       turnFrom: before.length,
       ...time,
+      ...(warning.notes.length > 0 ? { labelled: labels } : {}),
     },
+    labels,
     tokens: Math.ceil((common.system.length + common.tools.length + lengthOf(deps, messages)) / 4),
   };
 }

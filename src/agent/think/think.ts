@@ -4,7 +4,8 @@ import { priced, type ModelChoice, type ModelError } from '../../core/model.ts';
 import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
 import { compact, mustCompact, restChoice, leaveOut, mayBeHistory, withoutHistory } from './compact.ts';
 import { type Conversation, note } from '../run/conversation.ts';
-import type { Failure, Manifest } from '../run/state.ts';
+import type { Manifest } from '../run/manifest.ts';
+import type { Failure } from '../run/state.ts';
 import type { RunLog } from '../run/log.ts';
 import { scriptChoice, scriptUnable } from './script.ts';
 
@@ -124,7 +125,7 @@ async function callModel(
   const step = log.state.step + 1;
   const manifest: Manifest = { ...prepared.manifest, model, tokens: prepared.tokens };
   const called = { step, purpose: 'turn' as const, provider, model, request: log.put(manifest) };
-  log.emit({ type: 'model.called', data: called }, manifest);
+  log.emit({ type: 'model.called', data: called }, manifest, { labels: prepared.labels });
   await log.flush(false);
   const { run, task } = log.state;
   const before = turn.worked();
