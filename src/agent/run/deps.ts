@@ -65,6 +65,8 @@ export interface AgentDeps {
   conversations: ConversationCache;
   /** What no author of text can guess, the same for the same name in this home. */
   mark(name: string): string;
+  /** Whether a credential has gone out for a run in this process. */
+  usedSecret(run: string): boolean;
   /** Where the content of files came from. */
   fileLabels: FileLabels;
   /** Where what governs an agent came from. */
