@@ -46,7 +46,10 @@ const withoutTime = (message: Message): Message =>
     ? message
     : {
         ...message,
-        content: message.content.replace(/\[Ruche\] (?:(?:It is|This run has read) [^\n]*\n\n|This is a task from [^\n]*\n\n(?=do \[))/g, ''),
+        content: message.content.replace(
+          /\[Ruche\] (?:(?:It is|This run has read) [^\n]*\n\n|This is a task from [^\n]*\n\n(?=do \[))/g,
+          '',
+        ),
       };
 
 export const text = (content: string): RawAnswer => ({
