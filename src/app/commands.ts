@@ -4,6 +4,7 @@ import type { AppOptions } from './options.ts';
 import type { Event } from '../core/event.ts';
 import type { SecretsHome } from './secrets.ts';
 import type { ChangePauses } from './pause.ts';
+import type { PolicyFiles } from './policy-files.ts';
 import type { LogLineOptions } from '../journal/format.ts';
 import { machineOf, packageFolder, templateFolder } from './package.ts';
 import { freeSpace } from '../platform/disk.ts';
@@ -120,8 +121,8 @@ export async function openSkills({ workspace, env }: { workspace: string; env: E
 }
 
 /** What `ruche policy` needs. */
-export async function openPolicy(options: { workspace: string; env: Env }) {
-  return (await import('./policy.ts')).openPolicy(options);
+export async function openPolicy(options: PolicyFiles) {
+  return (await import('./policy-files.ts')).openPolicy(options);
 }
 
 /** Makes a workspace from a template, and an empty home. Rejects if the workspace's folder holds anything. */

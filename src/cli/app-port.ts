@@ -4,6 +4,7 @@ import type { PolicyDesk } from '../core/api/policy.ts';
 import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Store } from '../core/ports/store.ts';
+import type { ChangedDecision, Rehearsal } from '../trace/rehearse.ts';
 import type { Verification } from '../trace/verify.ts';
 
 /** What commands need of the composition root; `src/app/commands.ts` provides it. Every rejection is a sentence for a person. */
@@ -41,7 +42,7 @@ export interface AppPort {
   /** Skills of the package and of the workspace. */
   openSkills(options: { workspace: string; env: Env }): Promise<SkillsPort>;
   /** What the files of a workspace say about calls. */
-  openPolicy(options: { workspace: string; env: Env }): Promise<PolicyPort>;
+  openPolicy(options: { home: string; workspace: string; env: Env }): Promise<PolicyPort>;
   openSimulation(): Promise<SimulationPort>;
 }
 
@@ -173,6 +174,12 @@ export type AddedSkill =
   | { ok: false; why: string; problems: readonly Problem[] };
 
 export interface PolicyPort extends PolicyDesk {
+  /** Decides what is on record again under other rules: those at a path or commit, or (null) of the workspace as it stands. */
+  rehearse(request: {
+    since: number;
+    at: { path: string; name: string } | null;
+    onChange(change: ChangedDecision): void;
+  }): Promise<Rehearsal>;
   close(): Promise<void>;
 }
 

@@ -11,16 +11,17 @@ export interface PolicyFlags {
   labels?: string;
   sender?: string;
   queue?: string;
-  /** A time, for `explain`. */
+  since?: string;
+  /** A time, for `explain`; rules, for `rehearse`. */
   at?: string;
   cost?: string;
   vouched?: string;
   json?: boolean;
 }
 
-const ACTIONS = ['explain'] as const;
+const ACTIONS = ['explain', 'rehearse'] as const;
 
-/** `ruche policy explain …`: what the rules say, without anything happening. */
+/** `ruche policy explain|rehearse`: what the rules say, without anything happening. */
 export async function policy(
   io: Io,
   options: Options,
@@ -31,14 +32,18 @@ export async function policy(
   switch (known) {
     case 'explain':
       return explainCall(io, options, words, flags);
+    case 'rehearse': {
+      const { rehearseDecisions } = await import('./policy-rehearse.ts');
+      return withFiles(io, options, (port) => rehearseDecisions(io, port, flags));
+    }
     case undefined:
       throw new CliError(unknownText('action', action, { known: ACTIONS }));
   }
 }
 
 /** With the files of the workspace, whether or not anything runs on it. */
-async function withFiles<T>(io: Io, { workspace }: Options, job: (port: PolicyPort) => Promise<T>): Promise<T> {
-  const port = await (await io.loadApp()).openPolicy({ workspace, env: io.env });
+async function withFiles<T>(io: Io, { home, workspace }: Options, job: (port: PolicyPort) => Promise<T>): Promise<T> {
+  const port = await (await io.loadApp()).openPolicy({ home, workspace, env: io.env });
   try {
     return await job(port);
   } finally {

@@ -213,6 +213,11 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--since <time>', 'everything since then: 10m, 2h, 3d, or a date; the newest 50 unless given')
     .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./net.ts')).net(io, options, flags)));
+  command('show <path>', 'show where a file of the workspace came from: its labels, who set them and who cleared them')
+    .option('--json', 'print JSON')
+    .action((path: string, flags: Flags) =>
+      act(flags, async (options) => (await import('./show.ts')).show(io, options, path, flags)),
+    );
   command('agents [action] [name]', 'list the agents (list), or pause NAME, resume NAME')
     .option('--reason <text>', 'pause: the reason, for the record')
     .option('--all', 'pause or resume every agent')
@@ -233,11 +238,18 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
 
 /** What the rules say. */
 function ruling(command: MakeCommand, act: MakeAct, io: Io): void {
-  command('policy <action> [words...]', 'explain AGENT "shell: git push": what the rules say about a call, and why')
+  command(
+    'policy <action> [words...]',
+    'explain AGENT "shell: git push": what the rules say about a call, and why; rehearse: what changed rules would have decided',
+  )
     .option('--labels <list>', 'explain: as in a run with these labels: untrusted, private')
     .option('--sender <who>', 'explain: as if this one had asked: owner, CHANNEL:ADDRESS, agent:NAME …')
     .option('--queue <name>', 'explain: as in a task of this queue')
-    .option('--at <time>', 'explain: as at this time, such as 2026-11-23T08:15')
+    .option(
+      '--at <what>',
+      'explain: as at this time, such as 2026-11-23T08:15; rehearse: rules of a file, folder or commit',
+    )
+    .option('--since <time>', 'rehearse: decisions since then: 12h, 30d (usual), or a date')
     .option('--cost <usd>', 'explain: as in a run that has cost this much')
     .option('--vouched <names>', 'explain: as if somebody had approved the values of these arguments')
     .option('--json', 'print JSON')

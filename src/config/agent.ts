@@ -5,6 +5,7 @@ import { AGENT_LATER, TOOLS_LATER, agentSchema } from './schemas.ts';
 import { checkRules, laterKeys, toRule } from './settings.ts';
 import type { KnownToAgent } from './settings.ts';
 import { recipientProblem } from './recipients.ts';
+import { routingProblems } from './routing-schema.ts';
 import { sandboxOf } from './sandbox.ts';
 import { reachesOf } from './network-schema.ts';
 import { readSchedules } from './schedules.ts';
@@ -115,6 +116,8 @@ export function parseAgent(
   const model = value.model ?? 'standard';
   const wrongModel = checkModel(model, known);
   if (wrongModel !== null) problems.push(problem(file, source.lineOf(['model']), 'model', wrongModel));
+  if (value.routing !== undefined)
+    problems.push(...routingProblems(value.routing, ['routing'], new Set(known.providers), { source, file }));
   const all = known.tools.map((tool) => tool.name);
   const tools = value.tools ?? all;
   for (const found of checkTools(tools, all, source, file))
@@ -150,6 +153,7 @@ export function parseAgent(
       name,
       description: value.description ?? '',
       model,
+      ...(value.routing === undefined ? {} : { routing: value.routing }),
       tools: [...new Set(tools)].filter((tool) => all.includes(tool)),
       ...(value.skills === undefined ? {} : { skills: [...new Set(value.skills)].sort() }),
       rules: rules.map(toRule),

@@ -7,6 +7,7 @@ import { bareOrigin } from '../core/net/host.ts';
 import { networkSchema } from './network-schema.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
+import { agentRoutingSchema, routingSchema } from './routing-schema.ts';
 import { quietSchema } from './quiet.ts';
 import { secretsSchema } from './secret-bindings.ts';
 import { recipient, scheduleSchema } from './schedule-schema.ts';
@@ -178,6 +179,7 @@ const models = <Entry extends z.ZodType>(provider: Entry) =>
       light: tier.describe('Models for small work, in order of preference: provider/model.').optional(),
       standard: tier.describe('Models for everyday work, in order of preference.').optional(),
       strong: tier.describe('Models for hard work, in order of preference.').optional(),
+      routing: routingSchema.optional(),
     })
     .describe(
       'Without models those that are found are used: a key in the environment or in home, or Ollama; else the demo.',
@@ -322,6 +324,7 @@ export const agentSchema = z.strictObject({
     })
     .describe('A tier (light, standard, strong) or provider/model; standard unless given.')
     .optional(),
+  routing: agentRoutingSchema.optional(),
   tools: z.array(z.string().min(1).max(64)).max(100).describe('Tools the agent may use; others are denied.').optional(),
   rules: z.array(narrowingRule).max(1000).describe('May only narrow the rules of ruche.yaml.').optional(),
   network: networkSchema

@@ -19,6 +19,7 @@ import { listed, validate } from './validate.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
+import { routingOf, routingProblems } from './routing-schema.ts';
 import { quietOf, zoneProblems } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
@@ -213,6 +214,8 @@ export function parseSettings(
       const said = `names the provider "${name}", which is not among models.providers (${listed(named)}).${didYouMean(name, named)}`;
       problems.push(problem(file, source.lineOf(path), path.join('.'), said));
     }
+  const routing = value.models?.routing;
+  if (routing) problems.push(...routingProblems(routing, ['models', 'routing'], named, { source, file }));
   const rules = value.policy?.rules ?? [];
   for (const found of checkRules(rules, source, file, ['policy', 'rules'], known))
     (found.severity === 'warning' ? warnings : problems).push(found);
@@ -238,6 +241,7 @@ export function parseSettings(
       ...(quiet === null ? {} : { quiet: quiet.quiet }),
       providers,
       tiers: tiersOf(tiers),
+      ...(routing === undefined ? {} : { routing: routingOf(routing) }),
       rules: rules.map(toRule),
       channels,
       bindings: (value.bindings ?? []).map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })),

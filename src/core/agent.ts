@@ -2,6 +2,7 @@ import type { EscalationLevel } from './escalation.ts';
 import type { Reach } from './net/reach.ts';
 import type { Json } from './text/json.ts';
 import type { Rule } from './policy.ts';
+import type { Routing, StepModels } from './routing.ts';
 import type { ActiveHours, Schedule } from './schedule.ts';
 import type { PinnedScripts, Skill } from './skill.ts';
 import type { Trigger } from './trigger.ts';
@@ -25,6 +26,8 @@ export interface Agent {
   description: string;
   /** A tier, or `provider/model`. */
   model: string;
+  /** Who does which of its steps, a tier or `provider/model` each, where its file says it. */
+  routing?: StepModels;
   tools: readonly string[];
   /** Names of the skills it may use, as `AGENT.md` lists them. */
   skills?: readonly string[];
@@ -159,6 +162,8 @@ export interface Settings {
   providers: readonly ProviderSettings[];
   /** `provider/model` in order of preference; all empty where no models are named. */
   tiers: { light: readonly string[]; standard: readonly string[]; strong: readonly string[] };
+  /** Who does which steps; absent: the light tier all but the agents' own thinking. */
+  routing?: Routing;
   rules: readonly Rule[];
   /** Addresses and URLs that the owner approves as destinations, whatever a run has read. */
   contacts?: readonly string[];

@@ -1,7 +1,8 @@
 import type { Sent } from './net/sent.ts';
 import type { BlobRef } from './blob.ts';
 import type { Label } from './labels.ts';
-import type { FinishReason, ModelErrorKind, Usage } from './model.ts';
+import type { FinishReason, ModelErrorKind, Purpose, Usage } from './model.ts';
+import type { Route } from './routing.ts';
 import type { Timing } from './schedule.ts';
 import type { Task, TaskStatus } from './task.ts';
 import type { SkippedWhy } from './trigger.ts';
@@ -204,13 +205,21 @@ export type Body =
   | { type: 'files.placed'; data: { files: number; detail: BlobRef } }
   | {
       type: 'model.called';
-      data: { step: number; purpose: 'turn' | 'compact'; provider: string; model: string; request: BlobRef };
+      data: {
+        step: number;
+        purpose: Purpose;
+        provider: string;
+        model: string;
+        request: BlobRef;
+        /** Why it is asked, where that is not simply the agent's own model. */
+        route?: Route;
+      };
     }
   | {
       type: 'model.answered';
       data: {
         step: number;
-        purpose: 'turn' | 'compact';
+        purpose: Purpose;
         provider: string;
         model: string;
         answer: BlobRef;
@@ -228,7 +237,7 @@ export type Body =
       type: 'model.failed';
       data: {
         step: number;
-        purpose: 'turn' | 'compact';
+        purpose: Purpose;
         provider: string;
         model: string;
         error: ModelErrorKind;

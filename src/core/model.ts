@@ -142,5 +142,9 @@ export const priced = ({ cost, unpriced }: ModelChoice, usage: Usage): { costUsd
   ...(unpriced ? { unpriced } : {}),
 });
 
+/** What a model is asked for: an agent's own thinking, or something beside it that a small model can do. */
+export const PURPOSES = ['turn', 'compact', 'title', 'extract', 'classify'] as const;
+export type Purpose = (typeof PURPOSES)[number];
+
 export type Tier = 'light' | 'standard' | 'strong';
 export const TIERS: readonly Tier[] = ['light', 'standard', 'strong'];

@@ -1,5 +1,7 @@
 import type { BlobRef } from '../core/blob.ts';
 import type { DataOf, Event, EventType } from '../core/event.ts';
+import type { Purpose, Usage } from '../core/model.ts';
+import type { Route } from '../core/routing.ts';
 import { whenText } from '../core/schedule.ts';
 
 // What happened, in plain words: the subject of a commit in journal.git, and a line of `ruche log`.
@@ -48,6 +50,28 @@ const ENDED: Readonly<Record<DataOf<'escalation.ended'>['why'], string>> = {
 };
 
 const size = (bytes: number): string => (bytes < 1000 ? `${bytes} B` : `${(bytes / 1000).toFixed(1)} kB`);
+
+const ASKED_FOR: Readonly<Record<Purpose, string>> = {
+  turn: '',
+  compact: ' for a summary',
+  title: ' for a title',
+  extract: ' to extract values',
+  classify: ' to classify',
+};
+function routeText(route: Route | undefined): string {
+  if (route === undefined) return '';
+  const [kind, detail = ''] = route.by.split(':');
+  const why: Readonly<Record<string, string>> = {
+    step: 'for such steps',
+    agent: "as the agent's file says",
+    rule: `by rule ${detail}`,
+    after: `after the light tier failed: ${detail}`,
+    window: 'too long for the light tier',
+  };
+  return ` (${route.to}, ${why[kind ?? ''] ?? route.by})`;
+}
+const tokensText = ({ input, output, cacheRead }: Usage): string =>
+  `${input} + ${output} tokens${cacheRead > 0 ? `, ${Math.round((100 * cacheRead) / Math.max(1, input))} % of the input cached` : ''}`;
 
 const WORDS: Words = {
   'net.sent': ({ who, agent, host, port, bytesOut, bytesIn, outcome, calls = 1 }) =>
@@ -120,9 +144,9 @@ const WORDS: Words = {
   'base.moved': (data) => `goes on from ${short(data.to)}, with what has changed since`,
   'files.placed': (data) => `finds ${count(data.files, 'file')} of the message in its view`,
   'message.taken': (data, say) => `took in another message${say(data.content)}`,
-  'model.called': (data) => `asked ${data.provider}/${data.model}${data.purpose === 'compact' ? ' for a summary' : ''}`,
+  'model.called': (data) => `asked ${data.provider}/${data.model}${ASKED_FOR[data.purpose]}${routeText(data.route)}`,
   'model.answered': (data, say) =>
-    `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${data.usage.input} + ${data.usage.output} tokens)${say(data.answer)}`,
+    `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${tokensText(data.usage)})${say(data.answer)}`,
   'model.failed': (data, say) =>
     `${data.provider}/${data.model} failed after ${seconds(data.ms)}: ${data.error}${say(data.detail)}`,
   'decision.made': (data) => `${data.tool}: ${data.verdict} by ${data.rule}: ${data.reason}`,

@@ -29,7 +29,7 @@ export interface Vouchers {
   endorsed(name: string, value: string): string | null;
 }
 
-type Declared = Pick<AnyTool, 'critical' | 'ids' | 'texts' | 'service'>;
+type Declared = Pick<AnyTool, 'critical' | 'ids' | 'texts' | 'service' | 'destroys'>;
 
 const LINK = /\b(?:[a-z][a-z0-9+.-]*:\/\/|www\.)[^\s<>"'`]+|\b[a-z0-9-]+(?:\.[a-z0-9-]+)+\/[^\s<>"'`]*/gi;
 const LINK_END = /[.,;:!?)\]}*_]+$/;
@@ -133,7 +133,7 @@ interface Chosen {
 }
 
 /** The records that the owner's words speak of. */
-export function chosenRecords({ owner, constants, records }: Vouchers, service: string | undefined): Chosen[] {
+function chosenRecords({ owner, constants, records }: Vouchers, service: string | undefined): Chosen[] {
   const words = [...owner, ...constants];
   return records
     .filter((record) => record.service === null || record.service === service)
@@ -185,9 +185,13 @@ const isContact = ({ value, kind }: Critical, contact: string): boolean => {
 };
 
 /** Says of each value who has vouched for it. */
-export function vouch(values: readonly Critical[], from: Vouchers, service?: string): CriticalValue[] {
+export function vouch(
+  values: readonly Critical[],
+  from: Vouchers,
+  { service, destroys }: Pick<Declared, 'service' | 'destroys'> = {},
+): CriticalValue[] {
   const words = [...from.owner, ...from.constants];
-  const chosen = chosenRecords(from, service);
+  const chosen = chosenRecords(from, service).filter(({ how }) => destroys !== true || how === 'run');
   return values.map((critical): CriticalValue => {
     const { name, value, kind } = critical;
     const by = (vouched: CriticalValue['vouched'], id: string): CriticalValue => ({ name, value, vouched, by: id });

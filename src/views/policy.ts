@@ -3,11 +3,13 @@ import { type Agent, type Governance, SETTINGS_FILE } from '../core/agent.ts';
 import type { CriticalValue, PolicyCall, PolicyFacts, Rule } from '../core/policy.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { AnyTool } from '../core/ports/tool.ts';
-import { addressOf, ownerAddresses, placeOf } from '../core/recipient.ts';
-import { canonicalJson, type Json } from '../core/text/json.ts';
+import { ownerAddresses } from '../core/recipient.ts';
+import type { Json } from '../core/text/json.ts';
 import { unknownText } from '../core/text/unknown.ts';
+import { callOf } from '../policy/call.ts';
 import { explain, type Places } from '../policy/explain.ts';
 import { rightsOf } from '../policy/rights.ts';
+import { criticalValues } from '../policy/vouch.ts';
 import { rightsTable } from '../policy/rights-table.ts';
 import { readAskedCall } from './asked-call.ts';
 
@@ -46,7 +48,7 @@ async function answer(options: PolicyDeskOptions, question: PolicyQuestion): Pro
   const governance = options.governance();
   const agent = governance.agents.get(question.agent);
   if (agent === undefined) return unknownAgent(question.agent, governance);
-  const read = callOf(options.tools(), question);
+  const read = readCall(options.tools(), question);
   if (!read.ok) return read;
   const { tool, input } = read.value;
   const parsed = tool.parse(input);
@@ -55,11 +57,11 @@ async function answer(options: PolicyDeskOptions, question: PolicyQuestion): Pro
       'call',
       `The arguments of ${tool.name} do not fit: ${parsed.error}. Give them as JSON: ${tool.name}: {"…": "…"}.`,
     );
-  const given = tool.facts(parsed.value);
-  const place = given.to === undefined ? null : placeOf(given.to, governance.settings.channels);
-  const to = place === null ? {} : { to: addressOf(place) };
-  const call: PolicyCall = { tool: tool.name, effect: tool.effect, ...given, ...to };
-  const facts = factsOf(options, governance, agent, { ...question, critical: criticalOf(tool, input, question) });
+  const call = callOf({ tool, input: parsed.value, facts: tool.facts(parsed.value) }, agent, governance);
+  const facts = factsOf(options, governance, agent, {
+    ...question,
+    critical: criticalOf(tool, parsed.value, question),
+  });
   const places = placesIn(await options.lines(), governance, agent.name);
   const explained = explain(call, facts, places, agent.name);
   const landing = explained.decision.verdict === 'deny' ? [] : landingOf(options, call);
@@ -67,7 +69,10 @@ async function answer(options: PolicyDeskOptions, question: PolicyQuestion): Pro
   return { ok: true, value: { agent: agent.name, call, labels, sandboxed, ...explained, landing } };
 }
 
-function callOf(tools: ReadonlyMap<string, AnyTool>, { call }: PolicyQuestion): Answer<{ tool: AnyTool; input: Json }> {
+function readCall(
+  tools: ReadonlyMap<string, AnyTool>,
+  { call }: PolicyQuestion,
+): Answer<{ tool: AnyTool; input: Json }> {
   if (typeof call === 'string') return readAskedCall(call, tools);
   const tool = tools.get(call.tool);
   return tool === undefined
@@ -75,17 +80,13 @@ function callOf(tools: ReadonlyMap<string, AnyTool>, { call }: PolicyQuestion): 
     : { ok: true, value: { tool, input: call.input } };
 }
 
-/** The arguments that settle where the call goes, one entry a value. */
-function criticalOf(tool: AnyTool, input: Json, { vouched = [] }: PolicyQuestion): CriticalValue[] {
-  const given = input !== null && typeof input === 'object' && !Array.isArray(input) ? input : {};
-  return (tool.critical ?? []).flatMap((name) =>
-    [given[name] ?? []].flat().map((value) => ({
-      name,
-      value: typeof value === 'string' ? value : canonicalJson(value),
-      vouched: vouched.includes(name) ? ('endorsed' as const) : null,
-    })),
-  );
-}
+/** What settles where the call goes. */
+const criticalOf = (tool: AnyTool, input: unknown, { vouched = [] }: PolicyQuestion): CriticalValue[] =>
+  criticalValues(tool, input).map(({ name, value }) => ({
+    name,
+    value,
+    vouched: vouched.includes(name) ? ('endorsed' as const) : null,
+  }));
 
 type Circumstances = Omit<PolicyQuestion, 'call'> & { critical?: readonly CriticalValue[] };
 

@@ -129,6 +129,7 @@ class Steps {
         kind: 'model',
         step,
         purpose,
+        ...(event.data.route === undefined ? {} : { route: event.data.route }),
         at: event.at,
         provider,
         model,

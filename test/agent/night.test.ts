@@ -7,6 +7,7 @@ import { systemClock } from '../../src/platform/system.ts';
 import type { Event } from '../../src/core/event.ts';
 import { type Batch, StoreUnavailable } from '../../src/core/ports/store.ts';
 import { Night, type NightDeps } from '../../src/scheduler/upkeep/night.ts';
+import { governing } from '../fakes/governance.ts';
 import type { Loop } from '../fakes/loop.ts';
 import { fails, says, type ScriptTurn } from '../fakes/scripted-model.ts';
 import { withLoop } from './with-loop.ts';
@@ -127,7 +128,8 @@ test('not by day, not while something is said, not without a model, not for a pa
 
 test('an agent that names its own model is summarised by that one, and others by the light tier', () => {
   const asked: string[] = [];
-  const deps = { models: ({ model }: { model: string }) => (asked.push(model), []) };
+  const governance = () => governing([]);
+  const deps = { governance, models: ({ model }: { model: string }) => (asked.push(model), []) };
   const agent = { name: 'a', description: '', tools: [], rules: [], network: null, schedules: [], instructions: '' };
   for (const model of ['strong', 'standard', 'ollama/own']) restingModels(deps, { ...agent, model });
   assert.deepEqual(asked, ['light', 'light', 'ollama/own']);

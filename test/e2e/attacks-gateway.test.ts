@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { AGENT, Home } from '../fakes/home.ts';
@@ -51,6 +53,32 @@ const auth = (): Record<string, string> => ({ authorization: `Bearer ${home.toke
 const tasks = async (): Promise<number> => Object.values((await home.status()).tasks).reduce((sum, n) => sum + n, 0);
 const message = JSON.stringify({ agent: 'assistant', text: 'write evil.md: evil' });
 const chat = JSON.stringify({ model: 'assistant', messages: [{ role: 'user', content: 'write evil.md: evil' }] });
+
+test('A01 the page takes no gateway from its address: it talks to where it came from, and its login stays with it', async () => {
+  for (const path of ['/?gatewayUrl=ws://evil.example', '/login?gatewayUrl=http://evil.example&url=//evil.example'])
+    for (const headers of [{}, auth()]) {
+      const page = await send({ path, headers });
+      assert.equal(page.status, 200);
+      assert.match(page.head, /connect-src 'self'/);
+      assert.doesNotMatch(page.text + page.head, /evil\.example/);
+    }
+  const { code } = await home.api<{ code: string }>('/api/logins', {});
+  const type = { 'content-type': 'application/json' };
+  const entered = await send({ method: 'POST', path: '/api/sessions', headers: type, body: JSON.stringify({ code }) });
+  assert.equal(entered.status, 200, entered.text);
+  const [cookie = ''] = (JSON.parse(entered.head) as { 'set-cookie': string[] })['set-cookie'];
+  assert.match(cookie, /; HttpOnly/);
+  assert.match(cookie, /; SameSite=Strict/);
+  assert.doesNotMatch(cookie, /domain=/i);
+  const session = cookie.split(';')[0] ?? '';
+  const elsewhere = { host: 'evil.example', cookie: session };
+  assert.equal((await send({ path: '/api/me', headers: { cookie: session } })).status, 200);
+  assert.equal(
+    (await send({ path: '/api/me', headers: elsewhere })).status,
+    403,
+    'under another name it counts nothing',
+  );
+});
 
 test('A02 a page of another origin, or a name rebound to this machine, gets 403 on every path, before any frame', async () => {
   const { host } = new URL(home.url);
@@ -108,6 +136,40 @@ test('A03 a mutation that a web page can send is refused, with the token and wit
   assert.ok(!home.exists('evil.md'));
 });
 
+test('A04 who comes from this machine is nobody: no socket, no setting and no program without the token', async () => {
+  const before = home.read('ruche.yaml');
+  // The page itself is open, and no socket comes of it.
+  assert.equal((await send({ path: '/', headers: upgrade })).status, 426);
+  for (const path of ['/api', '/api/events', '/api/config', '/api/live', '/v1/ws'])
+    assert.equal((await send({ path, headers: upgrade })).status, 401, path);
+  const body = JSON.stringify({ method: 'config.apply', cliPath: '/tmp/evil', params: { cliPath: '/tmp/evil' } });
+  for (const path of ['/api/config', '/api/config.apply', '/api/messages', '/api/pairings', '/api/secrets/x', '/rpc']) {
+    const { status } = await send({ method: 'POST', path, headers: { 'content-type': 'application/json' }, body });
+    assert.ok([401, 404, 405].includes(status), `${path}: ${status}`);
+  }
+  assert.equal(home.read('ruche.yaml'), before);
+});
+
+test('A05 what a client says of its own rights is not read: they come from how it was let in', async () => {
+  const { code } = await home.api<{ code: string }>('/api/logins', {});
+  const type = { 'content-type': 'application/json', origin: home.url };
+  const claims = { scopes: ['admin'], role: 'owner', admin: true };
+  const entered = await send({
+    method: 'POST',
+    path: '/api/sessions?scopes=admin',
+    headers: { ...type, 'x-scopes': 'admin' },
+    body: JSON.stringify({ code, ...claims }),
+  });
+  const [cookie = ''] = (JSON.parse(entered.head) as { 'set-cookie'?: string[] })['set-cookie'] ?? [];
+  const headers = { ...type, cookie: cookie.split(';')[0] ?? '', 'x-scopes': 'admin', 'x-role': 'owner' };
+  const made = await send({ method: 'POST', path: '/api/logins', headers, body: JSON.stringify(claims) });
+  assert.equal(made.status, 403, 'a session makes no further logins, whatever it says it is');
+  const me = await send({ path: '/api/me?role=admin', headers });
+  assert.equal((JSON.parse(me.text) as { by: string }).by, 'session');
+  const forged = { ...type, cookie: headers.cookie.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')) };
+  assert.equal((await send({ path: '/api/me', headers: forged })).status, 401);
+});
+
 test('A06 forwarding headers make nobody local or trusted', async () => {
   const forwarded: Record<string, string>[] = [
     { 'x-forwarded-for': '127.0.0.1' },
@@ -117,6 +179,34 @@ test('A06 forwarding headers make nobody local or trusted', async () => {
   for (const headers of forwarded)
     for (const path of ['/api/status', '/v1/models', '/metrics'])
       assert.equal((await send({ path, headers })).status, 401, JSON.stringify(headers));
+});
+
+test('A08 a token that was changed is worth nothing at once: on open streams, in sessions, for new requests', async () => {
+  const old = auth();
+  const { code } = await home.api<{ code: string }>('/api/logins', {});
+  const type = { 'content-type': 'application/json', origin: home.url };
+  const entered = await send({ method: 'POST', path: '/api/sessions', headers: type, body: JSON.stringify({ code }) });
+  const [cookie = ''] = (JSON.parse(entered.head) as { 'set-cookie': string[] })['set-cookie'];
+  const session = { cookie: cookie.split(';')[0] ?? '' };
+  const spare = (await home.api<{ code: string }>('/api/logins', {})).code;
+  const open = await fetch(`${home.url}/api/live`, { headers: old });
+  assert.equal(open.status, 200);
+  const ended = open.text().then(
+    () => true,
+    () => true,
+  );
+  writeFileSync(join(home.home, 'token'), `${'n3w-T0ken_'.repeat(4)}xyz\n`);
+  for (const headers of [old, session])
+    await until(async () => (await send({ path: '/api/me', headers })).status === 401, 'the old one is refused');
+  assert.equal(await ended, true, 'the stream has ended');
+  const late = await send({
+    method: 'POST',
+    path: '/api/sessions',
+    headers: type,
+    body: JSON.stringify({ code: spare }),
+  });
+  assert.equal(late.status, 401);
+  assert.equal((await home.fetch('/api/me')).status, 200, 'the new one works, without a restart');
 });
 
 test('A09 wrong tokens run into a limit, and the right one still works', async () => {

@@ -15,7 +15,7 @@ const from = (more: Partial<Vouchers> & { says?: string } = {}): Vouchers => ({
   ...more,
 });
 const by = (critical: Critical, vouchers: Vouchers, service?: string): string | null =>
-  vouch([critical], vouchers, service)[0]?.vouched ?? null;
+  vouch([critical], vouchers, { service })[0]?.vouched ?? null;
 const text = (value: string): Critical => ({ name: 'to', value, kind: 'text' });
 const link = (value: string): Critical => ({ name: 'url', value, kind: 'link' });
 const amount = (value: number): Critical => ({ name: 'amount', value: String(value), kind: 'amount' });
@@ -121,6 +121,14 @@ test('what the owner calls by its name may be used, by its own service, unless t
   const both = [word, meeting({ id: '8', names: ['Phoenix: end'] })];
   assert.equal(by(text('pia@x.org'), from({ says, records: both }), 'calendar'), null);
   assert.equal(by(id('9'), from({ records: [meeting({ id: '9', by: 'run' })] }), 'calendar'), 'record');
+});
+
+test('what takes a record away for good asks, though the owner has named the record', () => {
+  const named = from({ says: 'Add this to the Introductory meeting.', records: [meeting()] });
+  assert.equal(vouch([id('24')], named, { service: 'calendar' })[0]?.vouched, 'record');
+  assert.equal(vouch([id('24')], named, { service: 'calendar', destroys: true })[0]?.vouched, null);
+  const made = from({ records: [meeting({ by: 'run' })] });
+  assert.equal(vouch([id('24')], made, { service: 'calendar', destroys: true })[0]?.vouched, 'record');
 });
 
 test('a short id in the words is no id', () => {

@@ -29,7 +29,7 @@ const contextOf = (net: Net, more: Partial<ToolContext> = {}): ToolContext => ({
   mayWrite: () => true,
   labelsOf: () => [],
   nameLabels: () => [],
-  readBy: () => ({ paths: null, past: [] }),
+  readBy: () => ({ named: null, past: [] }),
   mark: createHash('sha256')
     .update(more.key ?? 'k')
     .digest('hex')

@@ -77,8 +77,7 @@ function ModelStep({ step, task }: { step: Of<'model'>; task: string }): JSX.Ele
       <summary>
         <span class={`step-mark mark-${step.error === null ? 'model' : 'bad'}`} aria-hidden="true" />
         <span class="step-title">
-          {step.purpose === 'compact' ? 'Shortened the conversation with ' : 'Asked '}
-          <b>{step.model}</b>
+          {ASKED[step.purpose]} <b>{step.model}</b>
         </span>
         <span class="step-facts">{facts.join(' · ')}</span>
       </summary>
@@ -94,6 +93,7 @@ function ModelStep({ step, task }: { step: Of<'model'>; task: string }): JSX.Ele
           <Fact name="Model">
             {step.provider}/{step.model}
           </Fact>
+          {step.route !== undefined && <Fact name="Chosen">{routeText(step.route)}</Fact>}
           {usage && <Fact name="Tokens">{tokens(usage)}</Fact>}
           {step.finish === 'length' && <Fact name="Cut off">at the output limit of the model</Fact>}
           {step.finish === 'refused' && <Fact name="Refused">by the provider</Fact>}
@@ -105,6 +105,24 @@ function ModelStep({ step, task }: { step: Of<'model'>; task: string }): JSX.Ele
       </div>
     </details>
   );
+}
+
+const ASKED: Readonly<Record<Of<'model'>['purpose'], string>> = {
+  turn: 'Asked',
+  compact: 'Shortened the conversation with',
+  title: 'Made a title with',
+  extract: 'Extracted values with',
+  classify: 'Classified with',
+};
+
+/** Which tier was asked, and why. */
+function routeText({ to, by }: NonNullable<Of<'model'>['route']>): string {
+  const [kind, detail = ''] = by.split(':');
+  if (kind === 'rule') return `${to}, by rule ${detail}`;
+  if (kind === 'after') return `${to}, after the light tier failed (${detail})`;
+  if (kind === 'window') return `${to}, because it is too long for the light tier`;
+  if (kind === 'step') return `${to}, for steps of this kind`;
+  return kind === 'agent' ? `${to}, as the agent's file says` : `${to}, ${by}`;
 }
 
 function tokens({ input, output, cacheRead, cacheWrite }: NonNullable<Of<'model'>['usage']>): string {

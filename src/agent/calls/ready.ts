@@ -2,13 +2,14 @@ import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { CallFacts, Decision, DecisionRecord, PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import { decide, leaves } from '../../policy/decide.ts';
-import { rightsOf, widens } from '../../policy/rights.ts';
+import { callOf } from '../../policy/call.ts';
+import { rightsOf } from '../../policy/rights.ts';
 import { criticalValues, vouch } from '../../policy/vouch.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog, ShownCall } from '../run/log.ts';
 import type { CallState, RunState } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
-import { addressOf, ownerAddresses, placeOf } from '../../core/recipient.ts';
+import { ownerAddresses } from '../../core/recipient.ts';
 import type { Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
@@ -39,26 +40,8 @@ function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
 }
 
 /** The call as the policy looks at it. */
-export function policyCall(turn: AgentTurn, { tool, input, facts }: ReadyCall): PolicyCall {
-  const { channels } = turn.deps.governance().settings;
-  const place = facts.to === undefined ? null : placeOf(facts.to, channels);
-  const to = place === null ? {} : { to: addressOf(place) };
-  return { tool: tool.name, effect: tool.effect, ...facts, ...to, ...goesTo(turn, tool, input) };
-}
-
-/** Work that goes to an agent that may do more than this one leaves as anything else does. */
-function goesTo({ deps, agent }: AgentTurn, tool: AnyTool, input: unknown): Pick<PolicyCall, 'leaves'> {
-  if (tool.kind !== 'engine') return {};
-  const what = tool.asks(input, agent.name);
-  const to =
-    what.kind === 'hand-over'
-      ? what.to
-      : what.kind === 'task' && what.task.action === 'create'
-        ? what.task.agent
-        : null;
-  const other = to === null ? undefined : deps.governance().agents.get(to);
-  return other !== undefined && widens(agent, other) ? { leaves: true } : {};
-}
+export const policyCall = ({ deps, agent }: AgentTurn, ready: ReadyCall): PolicyCall =>
+  callOf(ready, agent, deps.governance());
 
 /** The facts of one call. Who vouches for its values is looked for only where that can matter: it costs a look at the store. */
 export async function callFacts(
@@ -70,7 +53,7 @@ export async function callFacts(
   const values = criticalValues(ready.tool, ready.input);
   if (facts.labels.length === 0 || !leaves(call, facts))
     return { ...facts, critical: values.map(({ name, value }) => ({ name, value, vouched: null })) };
-  return { ...facts, critical: vouch(values, await vouchersOf(turn), ready.tool.service) };
+  return { ...facts, critical: vouch(values, await vouchersOf(turn), ready.tool) };
 }
 
 /** How often the calls of one answer may ask a person: among more, nobody finds the one that matters. */

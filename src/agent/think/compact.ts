@@ -1,20 +1,18 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { Agent } from '../../core/agent.ts';
 import {
-  priced,
   type ModelChoice,
   type ModelMessage,
-  type ModelRequest,
   wordsOf,
   NO_USAGE,
-  TIERS,
   type Part,
   type ModelError,
 } from '../../core/model.ts';
 import { withoutUntrusted } from '../../core/text/untrusted.ts';
-import { collectAnswer, estimateTokens, fitted, prepare, type Prepared } from './model-call.ts';
+import { askAside } from './aside.ts';
+import { estimateTokens, prepare, type Prepared } from './model-call.ts';
+import { routeBefore, routeFor } from './route.ts';
 import { note, type Conversation } from '../run/conversation.ts';
-import type { Manifest } from '../run/manifest.ts';
 import type { RunState } from '../run/state.ts';
 import { COMPACTION, KEPT_TURNS } from '../../core/records/compaction.ts';
 import { saying } from './script.ts';
@@ -114,23 +112,31 @@ export async function compact(options: {
  * summarises it; else it is given back as it was.
  */
 async function summarise(
-  options: Pick<Parameters<typeof compact>[0], 'turn' | 'choice' | 'conversation' | 'prepared'> & {
+  options: Pick<Parameters<typeof compact>[0], 'turn' | 'conversation' | 'prepared'> & {
     upTo: number;
     needed: boolean;
   },
   signal: AbortSignal,
 ): Promise<Conversation> {
-  const { turn, choice, conversation, prepared, upTo, needed } = options;
+  const { turn, conversation, prepared, upTo, needed } = options;
   const { deps, log } = turn;
   const old = conversation.messages.filter(({ seq }) => seq <= upTo).length + (conversation.summary === null ? 0 : 1);
   const all = prepared.request.messages.slice(0, old);
-  const request: ModelRequest = {
-    model: choice.model,
-    system: 'You summarise conversations exactly.',
-    tools: [],
-    messages: [...fitting(all, roomOf(choice, log.state)), note(PROMPT)],
-  };
-  const said = await askSummary(turn, choice, request, signal);
+  const whole = estimateTokens(all);
+  const asked = await askAside(
+    turn,
+    {
+      purpose: 'compact',
+      request: (each) => ({
+        system: 'You summarise conversations exactly.',
+        tools: [],
+        messages: [...fitting(all, roomOf(each, log.state)), note(PROMPT)],
+      }),
+      tooSmall: (each) => whole > roomOf(each, log.state),
+    },
+    signal,
+  );
+  const said = asked ?? '';
   if (said === '' && !needed) return conversation;
   // A failed summary must not stop the run: what has to survive word for word is found without a model.
   const own = textsOf(all).map(withoutUntrusted).join('\n');
@@ -141,45 +147,6 @@ async function summarise(
   log.emit({ type: 'conversation.compacted', data }, null, { stream: log.subject });
   await log.flush(true);
   return deps.conversations.load(deps.store, log.subject);
-}
-
-/** What the model says; '' where it cannot be had. A moment's trouble is waited for, since the summary is for good. */
-async function askSummary(
-  { deps, log, worked }: Turn,
-  choice: ModelChoice,
-  request: ModelRequest,
-  signal: AbortSignal,
-): Promise<string> {
-  const messages = request.messages.map((message) => log.put(message));
-  const [system, tools] = [log.putCommon(request.system).hash, log.putCommon(request.tools).hash];
-  const manifest: Manifest = { model: choice.model, system, tools, messages, turnFrom: messages.length };
-  const { provider, model } = choice;
-  const common = { step: log.state.step + 1, purpose: 'compact' as const, provider, model };
-  for (let tries = 1; ; tries++) {
-    log.emit({ type: 'model.called', data: { ...common, request: log.put(manifest) } });
-    await log.flush(false);
-    const before = worked();
-    const { message, error, finish, usage } = await collectAnswer(
-      choice,
-      { ...(await fitted(deps, request, choice)), model, by: { agent: log.state.agent, run: log.state.run } },
-      signal,
-      () => {},
-    );
-    // What is being stopped is no failed summary: the conversation stays as it is.
-    signal.throwIfAborted();
-    const ms = worked() - before;
-    if (error === null) {
-      const cost = priced(choice, usage);
-      log.emit({ type: 'model.answered', data: { ...common, answer: log.put(message), finish, usage, ...cost, ms } });
-      return textOf([{ ...message, parts: message.parts.filter((part) => part.type === 'text') }]);
-    }
-    const detail = log.put(error);
-    log.emit({ type: 'model.failed', data: { ...common, error: error.kind, detail, partial: null, ms } });
-    const next = deps.nextTry(error, tries, [choice], 0, deps.random);
-    if (next === null) return '';
-    await log.flush(false);
-    await deps.clock.sleep(next.wait, signal);
-  }
 }
 
 /** The newest messages that fit; of a message that alone does not, the beginning. */
@@ -207,27 +174,24 @@ function fitting(messages: readonly ModelMessage[], tokens: number): ModelMessag
   return kept;
 }
 
-/**
- * The models that summarise for an agent at night, the cheapest tier for one that names a tier. One that names its model
- * has a reason, such as where its words may go.
- */
-export const restingModels = (deps: Pick<AgentDeps, 'models'>, agent: Agent): readonly ModelChoice[] =>
-  deps.models((TIERS as readonly string[]).includes(agent.model) ? { ...agent, model: 'light' } : agent);
+/** The models that summarise for an agent at night. */
+export const restingModels = (deps: Pick<AgentDeps, 'models' | 'governance'>, agent: Agent): readonly ModelChoice[] =>
+  routeBefore(deps, agent, 'compact', COMPACTION).choices;
 
 /**
  * What stands in for a model in the run that has a resting conversation summarised. The summary takes the place of all
  * but the newest turns; if there is none to be had, everything stays as it is. Null for every other task.
  */
 export async function restChoice(turn: AgentTurn, signal: AbortSignal): Promise<ModelChoice | null> {
-  const { deps, log, agent } = turn;
+  const { deps, log } = turn;
   if (log.claim.task.from !== COMPACTION) return null;
   const conversation = await deps.conversations.load(deps.store, log.subject);
   const upTo = endOfOld(conversation);
-  const [choice] = restingModels(deps, agent);
+  const [choice] = routeFor(turn, 'compact').choices;
   if (upTo === null || choice === undefined || choice.standIn === true || (await isDone(turn)))
     return said('There was nothing to summarise.');
   const prepared = await prepare(turn, conversation);
-  const after = await summarise({ turn, choice, conversation, prepared, upTo, needed: false }, signal);
+  const after = await summarise({ turn, conversation, prepared, upTo, needed: false }, signal);
   return said(after === conversation ? 'The summary failed: the conversation stays as it is.' : 'Summarised.');
 }
 

@@ -1,12 +1,14 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import { sentence } from '../../core/text/sentence.ts';
 import { priced, type ModelChoice, type ModelError } from '../../core/model.ts';
+import type { Route } from '../../core/routing.ts';
 import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
 import { compact, mustCompact, restChoice, leaveOut, mayBeHistory, withoutHistory } from './compact.ts';
 import { type Conversation, note } from '../run/conversation.ts';
 import type { Manifest } from '../run/manifest.ts';
 import type { Failure } from '../run/state.ts';
 import type { RunLog } from '../run/log.ts';
+import { isOwnFailing, type Routed, routeData, routeFor, routeUp } from './route.ts';
 import { scriptChoice, scriptUnable } from './script.ts';
 
 const CUT =
@@ -39,12 +41,12 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
   const unable = await scriptUnable(turn);
   if (unable !== null) return unable;
   const script = (await scriptChoice(turn)) ?? (await restChoice(turn, signal));
-  const choices = script === null ? deps.models(agent) : [script];
-  const first = choices[0];
+  let route: Routed = script === null ? routeFor(turn, 'turn') : { to: agent.model, by: 'agent', choices: [script] };
+  const [first] = route.choices;
   if (!first)
     return {
       code: 'model.none',
-      message: `No usable model for "${agent.model}": see \`ruche doctor\`.`,
+      message: `No usable model for "${route.to}": see \`ruche doctor\`.`,
       retryable: false,
     };
   let conversation = await deps.conversations.load(deps.store, log.subject);
@@ -52,25 +54,28 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
   let [index, tries, compacted, refusals, again] = [0, 0, false, 0, false];
   let before: Conversation | null = null;
   for (;;) {
+    const { choices } = route;
     const choice = choices[index] ?? first;
     if (!compacted && mustCompact(prepared.tokens, choice, log.state)) {
       compacted = true;
       ({ conversation, prepared } = await compact({ turn, choice, conversation, prepared, refused: false, signal }));
     }
-    const error = await callModel(turn, choice, prepared, { signal, shutdown: stops.shutdown });
+    const error = await callModel(turn, choice, prepared, { signal, shutdown: stops.shutdown, route });
     signal.throwIfAborted();
     if (error === null) {
       if (before !== null) await leaveOut(turn, before, conversation);
       return null;
     }
-    if (error.kind === 'context' && refusals < MAX_REFUSALS) {
+    const up = routeUp(turn, route, `after:${error.kind}`);
+    const better = up !== null && isOwnFailing(error, choice, up) ? up : null;
+    if (error.kind === 'context' && refusals < MAX_REFUSALS && better === null) {
       [compacted, refusals] = [true, refusals + 1];
       const { tokens } = prepared;
       ({ conversation, prepared } = await compact({ turn, choice, conversation, prepared, refused: true, signal }));
       if (prepared.tokens < tokens) continue;
     }
     tries += 1;
-    const next = deps.nextTry(error, tries, choices, index, deps.random);
+    const next = better === null ? deps.nextTry(error, tries, choices, index, deps.random) : { wait: 0, index: 0 };
     if (next === null && mayBeHistory(error, conversation)) {
       // A refusal that passes by itself must not cost the conversation its past.
       if (again) {
@@ -83,20 +88,30 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
       continue;
     }
     if (next === null) return failureOf(error, deps);
-    if (next.index !== index) tries = 0;
+    if (better !== null || next.index !== index) tries = 0;
+    route = better ?? route;
     index = next.index;
-    const { task, run } = log.state;
-    const { provider, model } = choices[index] ?? first;
-    const when = next.wait > 0 ? `in ${Math.ceil(next.wait / 1000)} s` : 'now';
-    const text = `${sentence(error.message)} Asking ${provider}/${model} ${when}.`;
-    const until = next.wait > 0 ? { until: deps.clock.now() + next.wait } : {};
-    deps.emit({ kind: 'retrying', task, run, text, ...until });
-    if (next.wait > 0) {
-      // What has happened is on record before the wait, which may be long.
-      await log.flush(false);
-      await deps.clock.sleep(next.wait, signal);
-    }
+    await waitFor(turn, error, route.choices[index] ?? first, next.wait, signal);
   }
+}
+
+/** Tells the person who is asked now, and waits as long as that takes. */
+async function waitFor(
+  { deps, log }: Turn,
+  error: ModelError,
+  { provider, model }: ModelChoice,
+  wait: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { task, run } = log.state;
+  const when = wait > 0 ? `in ${Math.ceil(wait / 1000)} s` : 'now';
+  const text = `${sentence(error.message)} Asking ${provider}/${model} ${when}.`;
+  const until = wait > 0 ? { until: deps.clock.now() + wait } : {};
+  deps.emit({ kind: 'retrying', task, run, text, ...until });
+  if (wait <= 0) return;
+  // What has happened is on record before the wait, which may be long.
+  await log.flush(false);
+  await deps.clock.sleep(wait, signal);
 }
 
 /** A wait that a provider asks for and that work is kept for, in milliseconds: between what a run sits out and a day. */
@@ -118,14 +133,16 @@ async function callModel(
   turn: Turn,
   choice: ModelChoice,
   prepared: Prepared,
-  { signal, shutdown }: { signal: AbortSignal; shutdown: AbortSignal },
+  { signal, shutdown, route }: { signal: AbortSignal; shutdown: AbortSignal; route: Route },
 ): Promise<ModelError | null> {
   const { deps, log } = turn;
   const { provider, model } = choice;
   const step = log.state.step + 1;
   const manifest: Manifest = { ...prepared.manifest, model, tokens: prepared.tokens };
   const called = { step, purpose: 'turn' as const, provider, model, request: log.put(manifest) };
-  log.emit({ type: 'model.called', data: called }, manifest, { labels: prepared.labels });
+  log.emit({ type: 'model.called', data: { ...called, ...routeData(route, 'turn') } }, manifest, {
+    labels: prepared.labels,
+  });
   await log.flush(false);
   const { run, task } = log.state;
   const before = turn.worked();
