@@ -5,6 +5,7 @@ import { type Clock, OVER } from '../core/ports/clock.ts';
 import { StoreUnavailable } from '../core/ports/store.ts';
 import { WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import { type Claim, isEnded, type Stops, type Task, type TaskContent } from '../core/task.ts';
+import { within } from '../policy/rights.ts';
 import { doCalls } from './calls/calls.ts';
 import { Faults } from './run/hindrances.ts';
 import { fail, succeed } from './finish/finish.ts';
@@ -12,7 +13,9 @@ import { holdWork } from './finish/hold.ts';
 import { land, leaveOutLost } from './finish/land.ts';
 import { park, setAside } from './finish/park.ts';
 import { foldRun, LeaseLost, messageOf, Overtaken, RunLog, loadJson, zoneOf } from './run/log.ts';
-import { nextStep, type Step, type Failure, startState, type Placed } from './run/state.ts';
+import { nextStep, type Step, type Failure, startState } from './run/state.ts';
+import type { Placed } from './run/blobs.ts';
+import { overspent } from './think/money.ts';
 import { think } from './think/think.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Event } from '../core/event.ts';
@@ -113,7 +116,10 @@ async function openAndWork(deps: AgentDeps, claim: Claim, { stops, begins, rests
       if (log.state.changes.size > 0 && log.state.landing !== 'started') await leaveOutLost(turn);
       return await steps(turn);
     } catch (error) {
-      if (error instanceof Overtaken) continue;
+      if (error instanceof Overtaken) {
+        await deps.standing.refresh();
+        continue;
+      }
       if (!(error instanceof WorkspaceUnavailable)) throw error;
       await rests();
       // What it has done is on record, so that it goes on from there.
@@ -185,7 +191,9 @@ async function steps(turn: Turn): Promise<void> {
     const agent = deps.governance().agents.get(log.state.agent);
     if (!agent) return fail(turn, missingAgent(log.state.agent));
     if (deps.paused(agent.name)) return setAside(turn);
-    const outcome = await step({ ...turn, agent }, next);
+    const senders = log.claim.task.origin?.senders ?? [];
+    const givers = senders.flatMap((name) => deps.governance().agents.get(name) ?? []);
+    const outcome = await step({ ...turn, agent: within(agent, givers, deps.sandboxed) }, next);
     if (outcome === 'end') return;
     if (outcome !== 'on') return fail(turn, outcome);
   }
@@ -201,10 +209,14 @@ async function step(turn: AgentTurn, next: Exclude<Step, 'finish'>): Promise<'on
       if (log.state.step >= most)
         return { code: 'limit.steps', message: `It took more than ${most} steps (limits.steps).`, retryable: false };
       await placeFiles(turn);
-      return (await think(turn)) ?? 'on';
+      const thought = await think(turn);
+      return thought === 'park' ? park(turn) : (thought ?? 'on');
     }
-    case 'calls':
+    case 'calls': {
+      const limit = await overspent(turn);
+      if (limit !== null) return limit === 'park' ? park(turn) : limit;
       return (await doCalls(turn)) ? park(turn) : 'on';
+    }
     case 'land': {
       const landed = await land(turn);
       if (landed === 'park') return park(turn);
@@ -259,7 +271,11 @@ async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: RunLog; sp
   const { task } = claim;
   const started = await deps.store.byKey(runKey(task.id));
   const { store, redact } = deps;
-  if (started?.type !== 'run.started') return { log: await startRun(deps, claim), spentMs: 0 };
+  const root = task.origin === undefined ? null : await store.task(task.origin.root);
+  const asker = (root ?? task).from;
+  if (started?.type !== 'run.started') return { log: await startRun(deps, claim, asker), spentMs: 0 };
+  // The answer that lets it go on may have granted more.
+  await deps.standing.settled();
   let last = started.id;
   let [spentMs, seen] = [0, started.at];
   const state = await foldRun(store, started, await firstMessage(deps, task), (event) => {
@@ -269,7 +285,7 @@ async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: RunLog; sp
     if (!OUTSIDE.has(event.type) && ms > 0) spentMs += ms;
     seen = event.at;
   });
-  const log = new RunLog({ store, redact, claim, state, last });
+  const log = new RunLog({ store, redact, claim, state, last, asker });
   const data = { worker: deps.worker, step: state.step, config: deps.governance().commit };
   log.emit({ type: 'run.resumed', data });
   // At once: the first step may be a command that has outlived the crash and goes on for long.
@@ -283,7 +299,7 @@ const BETWEEN_MS = 330_000;
 /** Events before which the run did not work. */
 const OUTSIDE: ReadonlySet<Event['type']> = new Set(['run.resumed', 'approval.answered', 'question.answered']);
 
-async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
+async function startRun(deps: AgentDeps, claim: Claim, asker: string): Promise<RunLog> {
   const { task } = claim;
   const { agent, session, attempt, cause } = task;
   const { commit: config } = deps.governance();
@@ -294,7 +310,7 @@ async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
   const stream = runStream(data.run);
   const event = { type: 'run.started' as const, data, stream, labels };
   const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));
-  const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: cause });
+  const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: cause, asker });
   log.emit({ type: 'run.started', data }, null, { key: runKey(task.id) });
   return log;
 }

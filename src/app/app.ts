@@ -1,5 +1,5 @@
 import { openAdapters, type Adapters } from './adapters.ts';
-import { openAgents } from './agents.ts';
+import { openAgents, openStanding } from './agents.ts';
 import { openClockwork } from './clockwork.ts';
 import { Life } from './life.ts';
 import { openMessengers, startMessengers } from './messengers.ts';
@@ -49,14 +49,15 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const messengers = openMessengers(options, adapters, trust);
   const pauses = await Pauses.open(store, redact, () => hub.work());
   if (options.paused) parts.defer(await startPaused(trust, pauses, log));
-  const agents = (wrap.agents ?? plainly)(() => openAgents(adapters, trust, models, messengers, pauses));
+  const standing = parts.adopt(await openStanding(adapters), (each) => each.close());
+  const agents = (wrap.agents ?? plainly)(() => openAgents(adapters, trust, models, messengers, pauses, standing));
   const workers = openWorkers(adapters, agents, pauses, messengers);
   const status = openStatus(adapters, agents, pauses);
   const clockwork = openClockwork(adapters, trust, agents, messengers, life, status);
   const exporter = parts.adopt(await startExport(adapters), (each) => each.close());
   // What has left by then reaches the readable journal, too.
   parts.defer(() => adapters.sent.flush());
-  const made = { adapters, life, trust, models, messengers, pauses, agents, workers, clockwork, exporter };
+  const made = { adapters, life, trust, models, messengers, pauses, standing, agents, workers, clockwork, exporter };
   const runtime = openRuntime(options, made);
   const { hindrances, clock } = agents;
   const live = {

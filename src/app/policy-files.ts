@@ -4,8 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { BUILTIN, isConfined, knownOf, openSandbox, openTools } from './builtin.ts';
 import { openGovernance } from './governance.ts';
 import { machineOf, packageFolder } from './package.ts';
-import { gate, linesOf } from './policy.ts';
+import { filesOf, gate, linesIn, linesOf } from './policy.ts';
 import { openScheduleBook } from '../config/schedule-book.ts';
+import { environmentPlaces } from '../config/secret-places.ts';
 import { type Governance, type Problem, SETTINGS_FILE } from '../core/agent.ts';
 import type { SavedFile } from '../core/ports/governance.ts';
 import type { ToolParts } from '../core/ports/tool.ts';
@@ -13,6 +14,7 @@ import { machineZone, systemClock as clock } from '../platform/system.ts';
 import { readBundled } from '../skills/judge.ts';
 import { type Governed, rehearse, type RehearseOptions } from '../trace/rehearse.ts';
 import { openPolicyDesk } from '../views/policy.ts';
+import { weaknesses } from '../views/weaknesses.ts';
 import { standingFiles } from '../workspace/edits/watch.ts';
 import { type OpenWorkspace, openWorkspace } from '../workspace/workspace.ts';
 
@@ -87,6 +89,7 @@ export async function openPolicy({ home, workspace: dir, env, channels = [] }: P
           await record.close();
         }
       },
+      weaknesses: async () => weakened(governance, [...tools.values()], await filesOf(workspace, governance, saved)),
       close: () => parts.disposeAsync(),
     };
   } catch (error) {
@@ -94,6 +97,21 @@ export async function openPolicy({ home, workspace: dir, env, channels = [] }: P
     throw error;
   }
 }
+
+const weakened = (
+  governance: Governance,
+  tools: Parameters<typeof weaknesses>[0]['tools'],
+  files: ReadonlyMap<string, Uint8Array>,
+) =>
+  weaknesses({
+    ...governance,
+    tools,
+    confines: (choice) => isConfined(BUILTIN, { confined: true }, choice),
+    line: linesIn(files),
+    environment: [...files].flatMap(([file, bytes]) =>
+      environmentPlaces(file, Buffer.from(bytes).toString('utf8')).map((place) => ({ file, ...place })),
+    ),
+  });
 
 const lineText = ({ file, line, key, message }: Problem): string =>
   `${file}${line === null ? '' : `:${line}`}: ${key === '' ? '' : `${key} `}${message}`;

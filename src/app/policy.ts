@@ -21,21 +21,28 @@ export function gate(path: string): string | null {
   return obeyedOutside(foldedPath(path));
 }
 
-/** Finds lines in the files that govern: those of a commit, and over them what was saved since. */
-export async function linesOf(
+/** The files that govern: those of a commit, and over them what was saved since. */
+export async function filesOf(
   workspace: Pick<OpenWorkspace, 'git'>,
   { commit, agents }: Governance,
   saved: readonly SavedFile[],
-): Promise<LineOf> {
+): Promise<ReadonlyMap<string, Uint8Array>> {
   const files = [SETTINGS_FILE, ...[...agents.keys()].map((name) => `agents/${name}/AGENT.md`)];
-  const read = async (path: string): Promise<[string, ReturnType<typeof placesIn>]> => {
+  const read = async (path: string): Promise<[string, Uint8Array]> => {
     const standing = saved.find((file) => file.path === path)?.bytes;
     const object = standing ? null : await workspace.git.object(`${commit}:${path}`);
-    return [path, placesIn(standing ?? object?.bytes ?? Buffer.of(), path)];
+    return [path, standing ?? object?.bytes ?? Buffer.of()];
   };
-  const places = new Map(await Promise.all(files.map(read)));
+  return new Map(await Promise.all(files.map(read)));
+}
+
+/** Finds lines in them. */
+export function linesIn(files: ReadonlyMap<string, Uint8Array>): LineOf {
+  const places = new Map([...files].map(([path, bytes]) => [path, placesIn(bytes, path)]));
   return (file, path) => places.get(file)?.(path) ?? null;
 }
+
+export const linesOf = async (...of: Parameters<typeof filesOf>): Promise<LineOf> => linesIn(await filesOf(...of));
 
 /** What the policy of a running network would say. */
 export function openLivePolicy(

@@ -1,6 +1,6 @@
 import type { Problem } from '../core/agent.ts';
 import type { Event } from '../core/event.ts';
-import type { PolicyDesk } from '../core/api/policy.ts';
+import type { PolicyDesk, Weakness } from '../core/api/policy.ts';
 import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Store } from '../core/ports/store.ts';
@@ -174,6 +174,8 @@ export type AddedSkill =
   | { ok: false; why: string; problems: readonly Problem[] };
 
 export interface PolicyPort extends PolicyDesk {
+  /** What the files weaken of the defaults. */
+  weaknesses(): Promise<Weakness[]>;
   /** Decides what is on record again under other rules: those at a path or commit, or (null) of the workspace as it stands. */
   rehearse(request: {
     since: number;

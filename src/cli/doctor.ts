@@ -30,7 +30,8 @@ const findingText = (finding: Finding): string =>
     `${SIGNS[finding.level]} ${finding.subject}: ${finding.text}${finding.mend === '' ? '' : `\n    ${finding.mend}`}`,
   );
 
-async function gather(io: Io, options: Options, app: AppPort, diagnosis: Diagnosis): Promise<Facts> {
+/** What doctor knows before anything is judged. */
+export async function gather(io: Io, options: Options, app: AppPort, diagnosis: Diagnosis): Promise<Facts> {
   const folder = await nearestFolder(options.home);
   const { problems, offer, assumed, channels, listens, ...gateway } = await gatewayState(io, options);
   return {

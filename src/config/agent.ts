@@ -1,8 +1,9 @@
 import type { Agent, Problem } from '../core/agent.ts';
 import { isAgentName } from '../core/ids.ts';
 import { TIERS } from '../core/model.ts';
-import { AGENT_LATER, TOOLS_LATER, agentSchema } from './schemas.ts';
-import { checkRules, laterKeys, toRule } from './settings.ts';
+import { budgetOf } from './budget-schema.ts';
+import { TOOLS_LATER, agentSchema } from './schemas.ts';
+import { checkRules, toRule } from './settings.ts';
 import type { KnownToAgent } from './settings.ts';
 import { recipientProblem } from './recipients.ts';
 import { routingProblems } from './routing-schema.ts';
@@ -110,7 +111,7 @@ export function parseAgent(
   const source = parseYaml(split.front, file, split.firstLine);
   if (source.problems.length > 0) return refuse(...source.problems);
   const { value, problems } = validate(agentSchema, source, file, onlyNarrow);
-  const warnings = laterKeys(source, file, AGENT_LATER);
+  const warnings: Problem[] = [];
   if (!value) return refuse(...problems, ...warnings);
 
   const model = value.model ?? 'standard';
@@ -162,6 +163,7 @@ export function parseAgent(
       schedules: timed.schedules,
       ...(triggered.triggers.length === 0 ? {} : { triggers: triggered.triggers }),
       ...(value.escalation === undefined ? {} : { escalation: value.escalation }),
+      ...(value.budget === undefined ? {} : { budget: budgetOf(value.budget) }),
       instructions: split.prose.trim(),
     },
     problems: warnings,

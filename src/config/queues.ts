@@ -1,6 +1,7 @@
 import type { Agent, Problem, QueueSettings, Settings } from '../core/agent.ts';
 import type { Json } from '../core/text/json.ts';
 import { didYouMean } from '../core/text/unknown.ts';
+import { budgetOf } from './budget-schema.ts';
 import { at } from './validate.ts';
 import { readSchema } from './json-schema/read.ts';
 import { problem } from './yaml-source.ts';
@@ -10,6 +11,7 @@ interface Given {
   concurrency?: number | undefined;
   retries?: number | undefined;
   state?: QueueSettings['state'] | undefined;
+  budget?: Parameters<typeof budgetOf>[0] | undefined;
 }
 
 /** The queues of `ruche.yaml`. A schema with a word that is not understood would seem to hold, so it is an error. */
@@ -20,7 +22,7 @@ export function queuesOf(
 ): { settings: Record<string, QueueSettings>; problems: Problem[] } {
   const settings: Record<string, QueueSettings> = {};
   const problems: Problem[] = [];
-  for (const [name, { concurrency = null, retries, state = 'open' }] of Object.entries(given)) {
+  for (const [name, { concurrency = null, retries, state = 'open', budget }] of Object.entries(given)) {
     const path = ['queues', name, 'input'];
     // As it was written: a null in a schema is a value, and nothing that was left out.
     const input = at(source.value, path) ?? null;
@@ -30,7 +32,8 @@ export function queuesOf(
       problems.push(problem(file, source.lineOf(place), place.join('.'), read.error));
     }
     const maxAttempts = retries === undefined ? null : retries + 1;
-    settings[name] = { concurrency, maxAttempts, input: read?.ok ? read.schema : null, state };
+    const spends = budget === undefined ? {} : { budget: budgetOf(budget) };
+    settings[name] = { concurrency, maxAttempts, input: read?.ok ? read.schema : null, state, ...spends };
   }
   return { settings, problems };
 }

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Problem, QuietHours, QuietSettings } from '../core/agent.ts';
 import { OWNER } from '../core/recipient.ts';
+import { readHours } from '../core/time/hours.ts';
 import { openWall } from '../core/time/wall.ts';
 import { recipientProblem, type Recipients } from './recipients.ts';
-import { readHours, recipient } from './schedule-schema.ts';
+import { recipient } from './schedule-schema.ts';
 import { problem, type Path, type YamlSource } from './yaml-source.ts';
 
 const hours = z

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { readHours } from '../core/time/hours.ts';
 import { readDuration } from '../core/text/duration.ts';
-import type { ActiveHours } from '../core/schedule.ts';
 import { timeNeeded } from './validate.ts';
 
 const text = z.string().min(1).max(200);
@@ -9,43 +9,6 @@ const duration = (what: string): z.ZodString =>
   z
     .string({ error: timeNeeded })
     .refine((given) => (readDuration(given) ?? 0) > 0, { error: `must be ${what} such as 90s, 15m, 1h30m or 2d` });
-
-const HOURS = /^([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)$/;
-const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
-const DAY_NAMES = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'];
-
-/** `08:00-18:00`, `Mon-Fri 08:00-18:00`, `Sat,Sun`; null if it is nothing like that. */
-export function readHours(given: string): ActiveHours | null {
-  const words = given.trim().split(/\s+/);
-  const times = /\d/.test(words.at(-1) ?? '') ? words.pop() : undefined;
-  const days = words.length === 0 ? undefined : readDays(words.join(''));
-  if (days === null || (times === undefined && days === undefined)) return null;
-  const open = times === undefined ? { from: 0, to: 24 * 60 } : readTimes(times);
-  if (open === null) return null;
-  return days === undefined ? open : { ...open, days };
-}
-
-/** In minutes of the day. */
-function readTimes(given: string): { from: number; to: number } | null {
-  if (!HOURS.test(given)) return null;
-  const [from = 0, to = 0] = given.split('-').map((part) => Number(part.slice(0, 2)) * 60 + Number(part.slice(3)));
-  return from === to ? null : { from, to };
-}
-
-/** `Mon-Fri`, `sat,sun`, `Fri-Mon,Wednesday`: each day once, Sunday being 0. */
-function readDays(given: string): number[] | null {
-  const found = new Set<number>();
-  for (const part of given.toLowerCase().split(',')) {
-    const ends = part.split('-').map((name) => Math.max(DAYS.indexOf(name), DAY_NAMES.indexOf(name)));
-    const [first = -1, last = first] = ends;
-    if (ends.length > 2 || first < 0 || last < 0) return null;
-    for (let day = first; ; day = (day + 1) % DAYS.length) {
-      found.add(day);
-      if (day === last) break;
-    }
-  }
-  return [...found].sort((a, b) => a - b);
-}
 
 /** A script in the workspace, and its arguments. */
 const COMMAND = /^(?!-)(?!(?:\S*\/)?\.\.?(?:\/|\s|$))[\w.+-]+(?:\/(?!\.\.?(?:\/|\s|$))[\w.+-]+)*(?: [^\r\n\0]+)?$/;

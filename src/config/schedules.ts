@@ -3,7 +3,8 @@ import { readDuration } from '../core/text/duration.ts';
 import { openFirings } from '../core/time/firing.ts';
 import type { Missed, Schedule, Timing } from '../core/schedule.ts';
 import { readCron } from './cron.ts';
-import { readHours, type ScheduleSource } from './schedule-schema.ts';
+import { readHours } from '../core/time/hours.ts';
+import type { ScheduleSource } from './schedule-schema.ts';
 import { problem, type Path, type YamlSource } from './yaml-source.ts';
 
 const DAY = 86_400_000;

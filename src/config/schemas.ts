@@ -5,6 +5,7 @@ import { SECRET_REFERENCE } from '../core/ids.ts';
 import { openWall } from '../core/time/wall.ts';
 import { bareOrigin } from '../core/net/host.ts';
 import { networkSchema } from './network-schema.ts';
+import { budgetSchema, networkBudgetSchema } from './budget-schema.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { agentRoutingSchema, routingSchema } from './routing-schema.ts';
@@ -36,10 +37,34 @@ const match = z
     command: text.describe('The shell command line; globs allowed.').optional(),
     host: text.describe('host or host:port that is contacted; globs allowed.').optional(),
     to: text.describe('Who is told something, as CHANNEL:ADDRESS; globs allowed.').optional(),
+    labels: z
+      .array(z.enum(['untrusted', 'private']))
+      .min(1)
+      .max(2)
+      .describe('What the run has read, all of it: untrusted, private. Only for ask and deny.')
+      .optional(),
+    sender: text
+      .describe('Who asked for the work: CHANNEL:ADDRESS, agent:NAME, schedule:AGENT/NAME; globs allowed.')
+      .optional(),
+    queue: text.describe('The queue of the task; globs allowed.').optional(),
+    hours: text.describe('Hours by the clock of the network, such as 22:00-07:00 or Mon-Fri 08:00-18:00.').optional(),
+    costOver: z
+      .number()
+      .min(0)
+      .max(1_000_000)
+      .describe('Holds once the run has cost more dollars than this. Only for ask and deny.')
+      .optional(),
+    args: z
+      .record(z.string().min(1).max(64), text)
+      .describe('Critical arguments of the tool, by name, such as { recipient: "*@example.org" }; globs allowed.')
+      .optional(),
   })
   .refine((fields) => Object.keys(fields).length > 0, {
     error: 'says nothing to match; to match every call write { tool: "*" }',
   });
+
+/** A whole number within bounds. */
+const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
 
 const ruleBase = {
   id: z
@@ -51,15 +76,24 @@ const ruleBase = {
   reason: text.describe('Why the rule is there; shown to the agent and to the person who is asked.'),
 };
 
+const approvers = whole(1, 10)
+  .describe('Of ask: how many different persons have to approve; 1 unless given. See people.')
+  .optional();
+
 const oneVerdict = (rule: object): boolean => verdictNames.filter((name) => name in rule).length === 1;
 
+const asksSeveral = (rule: { ask?: unknown; approvers?: number | undefined }): boolean =>
+  rule.approvers === undefined || rule.ask !== undefined;
+
 const rule = z
-  .strictObject({ ...ruleBase, allow: match.optional(), ask: match.optional(), deny: match.optional() })
-  .refine(oneVerdict, { error: 'must have exactly one of allow, ask and deny' });
+  .strictObject({ ...ruleBase, allow: match.optional(), ask: match.optional(), deny: match.optional(), approvers })
+  .refine(oneVerdict, { error: 'must have exactly one of allow, ask and deny' })
+  .refine(asksSeveral, { error: 'has a meaning only with ask', path: ['approvers'] });
 
 const narrowingRule = z
-  .strictObject({ ...ruleBase, ask: match.optional(), deny: match.optional() })
-  .refine(oneVerdict, { error: 'must have exactly one of ask and deny' });
+  .strictObject({ ...ruleBase, ask: match.optional(), deny: match.optional(), approvers })
+  .refine(oneVerdict, { error: 'must have exactly one of ask and deny' })
+  .refine(asksSeveral, { error: 'has a meaning only with ask', path: ['approvers'] });
 
 const price = z
   .strictObject({
@@ -134,12 +168,8 @@ const binding = z
     path: ['chat'],
   });
 
-/** A whole number within bounds. */
-const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
-
 /** Keys that DESIGN names for later. They are accepted with a warning, so that a file can be written ahead. */
 export const SETTINGS_LATER = [
-  'budget',
   'budgets',
   'calendar',
   'mail',
@@ -151,7 +181,6 @@ export const SETTINGS_LATER = [
   'store',
   'triggers',
 ] as const;
-export const AGENT_LATER = ['budget'] as const;
 export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory'] as const;
 
 const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
@@ -246,7 +275,18 @@ const settings = z.strictObject({
     })
     .optional(),
   policy: z
-    .strictObject({ rules: z.array(rule).max(1000).describe('deny beats ask beats allow.').optional() })
+    .strictObject({
+      rules: z.array(rule).max(1000).describe('deny beats ask beats allow.').optional(),
+      contacts: z
+        .array(
+          text.regex(/^(?:[^*]+|https?:\/\/[^*/]+\/[^*]*\*)$/, {
+            error: 'may have a * only at the end of a URL, behind its host',
+          }),
+        )
+        .max(1000)
+        .describe('Addresses and URLs that may be written to without a question, whatever a run has read.')
+        .optional(),
+    })
     .describe('What agents may do; the built-in defaults apply where no rule matches.')
     .optional(),
   network: networkSchema
@@ -270,6 +310,7 @@ const settings = z.strictObject({
           .enum(['open', 'paused', 'draining'])
           .describe('paused: nothing is begun. draining: what is there is worked off, nothing new is taken.')
           .optional(),
+        budget: budgetSchema.optional(),
       }),
     )
     .describe('What is settled of single queues; each agent has a queue of its name.')
@@ -301,11 +342,31 @@ const settings = z.strictObject({
     ])
     .describe('At night long conversations that rest are summarised by a light model; false: never.')
     .optional(),
+  people: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, { error: 'a person is named with small letters, digits and "-"' }),
+      z.array(recipient).min(1).max(50),
+    )
+    .describe('Persons and their addresses, where a rule wants several approvers; everybody else counts as the owner.')
+    .optional(),
+  approvals: z
+    .strictObject({
+      expire: z
+        .string({ error: timeNeeded })
+        .refine((given) => given === 'never' || (readDuration(given) ?? 0) >= 60_000, {
+          error: 'must be a time such as 24h or 3d, or never',
+        })
+        .describe('When an approval is denied that no chain takes up; 24h unless given.')
+        .optional(),
+    })
+    .describe('What becomes of approvals that nobody answers.')
+    .optional(),
   escalation: z
     .record(CHAIN_NAME, chainSchema)
     .describe('Who hears about what waits for a person, and when. The chain `owner` is the default.')
     .optional(),
   quiet: quietSchema.optional(),
+  budget: networkBudgetSchema.optional(),
   secrets: secretsSchema.optional(),
   ...sandboxKeys,
   ...later(SETTINGS_LATER),
@@ -340,8 +401,8 @@ export const agentSchema = z.strictObject({
   escalation: CHAIN_NAME.describe(
     'The chain of ruche.yaml for what waits for a person; owner unless given.',
   ).optional(),
+  budget: budgetSchema.optional(),
   ...sandboxKeys,
-  ...later(AGENT_LATER),
 });
 
 /** JSON Schemas for editors, by file name. */

@@ -1,3 +1,4 @@
+import type { Budget, ModelPrice, NetworkBudget } from './budget.ts';
 import type { EscalationLevel } from './escalation.ts';
 import type { Reach } from './net/reach.ts';
 import type { Json } from './text/json.ts';
@@ -42,6 +43,8 @@ export interface Agent {
   triggers?: readonly Trigger[];
   /** The chain that its approvals, questions and matters go up; the one named `owner` unless given. */
   escalation?: string;
+  /** What it may spend. */
+  budget?: Budget;
   /** Role and instructions: the prose below the front matter, then SOUL.md, IDENTITY.md and USER.md if present. */
   instructions: string;
 }
@@ -104,13 +107,6 @@ export interface ModelWants {
   systemRole?: boolean;
   /** What the limit of an answer is called. */
   maxTokensField?: 'max_tokens' | 'max_completion_tokens';
-}
-
-/** USD for a million tokens. `cached`: input that the provider had cached; the price of input unless given. */
-export interface ModelPrice {
-  input: number;
-  output: number;
-  cached?: number;
 }
 
 export interface ChannelSettings {
@@ -207,6 +203,10 @@ export interface Settings {
     /** Tasks that one run may make. */
     fanOut: number;
   };
+  /** Addresses of persons, by name: whoever is not among them counts as the owner. */
+  people?: Readonly<Record<string, readonly string[]>>;
+  /** Milliseconds after which an approval that no chain takes up is denied; 24 hours unless given, null: never. */
+  approvalMs?: number | null;
   /** Chains of escalation, by name. */
   escalation: Readonly<Record<string, readonly EscalationLevel[]>>;
   /** When nobody is told anything that can wait; absent: never. */
@@ -217,6 +217,8 @@ export interface Settings {
   maxAttempts: number;
   /** Milliseconds that work by the clock waits for a provider that is down; an hour unless given. */
   patienceMs?: number;
+  /** What the network may spend, and each conversation and person in it. */
+  budget?: NetworkBudget;
   /** Credentials by destination, in order: the first that fits a request and a header counts. Absent: none. */
   secrets?: readonly SecretBinding[];
 }
@@ -259,6 +261,8 @@ export interface QueueSettings {
   input: InputSchema | null;
   /** `paused`: nothing is begun. `draining`: what is there is worked off, nothing new is taken. */
   state: 'open' | 'paused' | 'draining';
+  /** What the tasks of it may spend together. */
+  budget?: Budget;
 }
 
 /** What governs the network, all read from one commit. */

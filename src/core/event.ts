@@ -1,5 +1,7 @@
 import type { Sent } from './net/sent.ts';
 import type { BlobRef } from './blob.ts';
+import type { Cost, ModelPrice } from './budget.ts';
+import type { AgreedBody } from './agreed.ts';
 import type { Label } from './labels.ts';
 import type { FinishReason, ModelErrorKind, Purpose, Usage } from './model.ts';
 import type { Route } from './routing.ts';
@@ -8,8 +10,6 @@ import type { Task, TaskStatus } from './task.ts';
 import type { SkippedWhy } from './trigger.ts';
 
 export type Verdict = 'allow' | 'ask' | 'deny';
-/** What a person says to an approval. */
-export type ApprovalVerdict = 'approve' | 'deny';
 
 /** What a run waits for: a person's answer, or the end of a task. */
 export interface Wait {
@@ -20,9 +20,10 @@ export interface Wait {
 /**
  * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
  * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `trigger:<agent>/<name>`,
- * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `workspace`, `agents`, `secrets`, `gateway`.
+ * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `grant:<grant>`, `endorsement:<endorsement>`, `workspace`, `agents`, `secrets`, `gateway`.
  */
 export type Body =
+  | AgreedBody
   // network: streams of their own
   | { type: 'net.sent'; data: Sent }
   // conversation
@@ -213,6 +214,8 @@ export type Body =
         request: BlobRef;
         /** Why it is asked, where that is not simply the agent's own model. */
         route?: Route;
+        /** The most it can cost, where a budget counts it: what is spent if its fate stays unknown. */
+        reserved?: Cost;
       };
     }
   | {
@@ -244,17 +247,47 @@ export type Body =
         detail: BlobRef;
         partial: BlobRef | null;
         ms: number;
+        /** What it cost all the same, or may have cost. */
+        cost?: Cost;
       };
     }
+  // budgets
+  /**
+   * A run has come to the limit of a budget. `to`: the model it goes on with; `approval`: what the owner is asked; `task`: the one
+   * whose run has asked already, and whose end is waited for.
+   */
+  | {
+      type: 'budget.met';
+      data: {
+        account: string;
+        limit: number;
+        spent: number;
+        /** By how much the owner is asked to raise it. */
+        more: number;
+        action: 'tier-down' | 'ask' | 'wait' | 'stop';
+        to: string | null;
+        approval: string | null;
+        task: string | null;
+      };
+    }
+  /** The owner has raised the limit of this window by so much; 0: has refused to. */
+  | { type: 'budget.answered'; data: { account: string; raised: number; approval: string; by: string } }
+  /** What this model cost from `since` until this event counts by these prices, in USD for a million tokens. */
+  | { type: 'price.corrected'; data: { model: string; since: number; price: ModelPrice } }
   | {
       type: 'decision.made';
       /** `facts`: what it was made from (`DecisionRecord`); decisions of older versions have none. */
-      data: { call: string; tool: string; verdict: Verdict; rule: string; reason: string; facts?: BlobRef };
-    }
-  | { type: 'approval.asked'; data: { approval: string; call: string; tool: string; shown: BlobRef } }
-  | {
-      type: 'approval.answered';
-      data: { approval: string; verdict: ApprovalVerdict; by: string; reason: BlobRef | null };
+      /** `approvers`: of an ask, how many persons have to agree. `endorsed`: the endorsements it rests on. */
+      data: {
+        call: string;
+        tool: string;
+        verdict: Verdict;
+        rule: string;
+        reason: string;
+        facts?: BlobRef;
+        approvers?: number;
+        endorsed?: readonly string[];
+      };
     }
   /** `doubt`: the runtime itself asks, because it cannot tell whether the call took effect. */
   | { type: 'question.asked'; data: { question: string; call: string; doubt: boolean; text: BlobRef } }
@@ -388,6 +421,7 @@ export type MatterKind =
   | 'undelivered'
   | 'outage'
   | 'secret'
+  | 'budget'
   | 'agent';
 
 export type Effect = 'read' | 'write' | 'send' | 'exec';

@@ -100,6 +100,8 @@ export interface ModelError {
   retryable: boolean;
   /** Milliseconds the provider asked us to wait. */
   retryAfter: number | null;
+  /** Nothing of it has left, so it cost nothing. */
+  unsent?: true;
   /** Where asking again helps little: how often one is asked at most, and whether it may help to come back to it later. */
   asks?: { most: number; later: boolean };
 }
@@ -130,6 +132,8 @@ export interface ModelChoice {
   standIn?: boolean;
   /** False if it cannot see: images are then named in the text instead. */
   images: boolean;
+  /** True if the runtime itself stands in for it: nothing is asked and nothing spent. */
+  ours?: true;
   /** USD for a usage; 0 where no price is known. */
   cost: (usage: Usage) => number;
   /** True if nobody says what it costs. */

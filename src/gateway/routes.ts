@@ -18,6 +18,7 @@ import {
 import { streamEvents, streamLive } from './api/streams.ts';
 import * as policy from './api/policy.ts';
 import * as secrets from './api/secrets.ts';
+import * as standing from './api/standing.ts';
 import * as tasks from './api/tasks.ts';
 import * as views from './api/views.ts';
 import { failureLimit } from './http/access.ts';
@@ -97,6 +98,7 @@ export function endpointsOf(context: GatewayContext): readonly Endpoint[] {
   on('GET', '/api/pending', async (request) => sendJson(request, 200, { pending: await runtime.pending() }));
   on('POST', '/api/approvals/:id', (request) => tasks.answerApproval(context, request));
   on('POST', '/api/questions/:id', (request) => tasks.answerQuestion(context, request));
+  standingRoutes(on, context);
 
   clockworkRoutes(on, context);
   on('GET', '/api/escalations', (request) => control.getEscalations(context, request));
@@ -115,6 +117,14 @@ export function endpointsOf(context: GatewayContext): readonly Endpoint[] {
   if (context.secrets) secretRoutes(on, context, context.secrets);
   if (context.logins) loginRoutes(on, context, context.logins);
   return endpoints;
+}
+
+function standingRoutes(on: On, context: GatewayContext): void {
+  on('GET', '/api/grants', (request) => standing.getGrants(context, request));
+  on('POST', '/api/grants/:id/revoke', (request) => standing.revoke(context, request, 'grant'));
+  on('GET', '/api/endorsements', (request) => standing.getEndorsements(context, request));
+  on('POST', '/api/endorsements', (request) => standing.endorse(context, request));
+  on('POST', '/api/endorsements/:id/revoke', (request) => standing.revoke(context, request, 'endorsement'));
 }
 
 function clockworkRoutes(on: On, context: GatewayContext): void {

@@ -151,6 +151,7 @@ const WORDS: Words = {
     `${data.provider}/${data.model} failed after ${seconds(data.ms)}: ${data.error}${say(data.detail)}`,
   'decision.made': (data) => `${data.tool}: ${data.verdict} by ${data.rule}: ${data.reason}`,
   'approval.asked': (data, say) => `asks approval for ${data.tool} (${data.approval})${say(data.shown)}`,
+  'approval.seconded': (data) => `approves ${data.approval} as one of several`,
   'approval.answered': (data) => `${data.verdict === 'approve' ? 'approved' : 'denied'} ${data.approval}`,
   'question.asked': (data, say) =>
     `${data.doubt ? 'cannot tell what happened and asks' : 'asks'} (${data.question})${say(data.text)}`,
@@ -175,6 +176,12 @@ const WORDS: Words = {
   'config.held': (data) => `settings from outside at ${short(data.commit)} wait for approval ${data.approval}`,
   'agent.paused': (data, say) => `paused ${data.agent}${data.reason === null ? '' : say(data.reason)}`,
   'agent.resumed': (data) => `resumed ${data.agent}`,
+  'grant.given': (data, say) =>
+    `lets ${data.agent} use ${data.tool} ${data.scope === 'task' ? `in ${data.task}` : 'from now on'}${data.count === null ? '' : `, ${count(data.count, 'time')}`}${data.until === null ? '' : `, until ${time(data.until)}`} (${data.grant})${say(data.terms)}`,
+  'grant.used': (data) => `uses ${data.grant}`,
+  'grant.revoked': (data) => `revoked ${data.grant}`,
+  'value.endorsed': (data, say) => `vouches for the ${data.kind} ${data.endorsement}${say(data.value)}`,
+  'value.revoked': (data) => `vouches for ${data.endorsement} no more`,
   'secret.changed': (data) =>
     data.what === 'removed'
       ? `removed the secret ${data.name}`
@@ -183,6 +190,12 @@ const WORDS: Words = {
         : `replaced the secret ${data.name}`,
   'secret.key': (data) => `encrypted the secrets with another key, ${data.publicKey}`,
   'secret.used': (data) => `read the secret ${data.name} for ${data.for}`,
+  'budget.met': (data) =>
+    `met the limit of ${data.account}, ${data.spent} of ${data.limit}: ${data.action}${data.to === null ? '' : ` to ${data.to}`}`,
+  'budget.answered': (data) =>
+    data.raised > 0 ? `raised ${data.account} by ${data.raised}` : `did not raise ${data.account}`,
+  'price.corrected': (data) =>
+    `corrected the price of ${data.model} since ${time(data.since)}: ${data.price.input} in, ${data.price.output} out`,
   'gateway.started': (data) =>
     `started, version ${data.version}${data.recovered > 0 ? `, ${count(data.recovered, 'task')} taken up again` : ''}${data.lost === undefined ? '' : `, without ${count(data.lost.events, 'lost event')} (kept in ${data.lost.kept})`}${data.newer === undefined ? '' : `; main has ${count(data.newer.commits, 'commit')} of runs that this home does not know${data.newer.accepted ? ', which a person has accepted' : ''}`}`,
   'gateway.stopped': (data) => `stopped: ${data.reason}`,
@@ -242,6 +255,7 @@ const LIGHT: ReadonlySet<EventType> = new Set([
   'model.called',
   'model.answered',
   'decision.made',
+  'grant.used',
   'run.parked',
   'task.created',
   'tasks.awaited',

@@ -1,6 +1,6 @@
 import type { EscalationDesk } from '../core/escalation.ts';
 import type { Runtime } from '../core/api/runtime.ts';
-import type { ApprovalVerdict } from '../core/event.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
 import { CHAT_MAX } from '../core/records/matter.ts';
 
 // What a person who was told of something says about it in a chat: by a button, or in words.

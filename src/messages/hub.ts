@@ -10,6 +10,7 @@ export class Hub {
   readonly #cancelled = new Signal<string>();
   readonly #runEnded = new Signal<string>();
   readonly #answered = new Signal<string>();
+  readonly #committed = new Signal<readonly Event[]>();
   readonly recent = new Recent();
 
   emit(delta: Delta): void {
@@ -47,6 +48,11 @@ export class Hub {
     return this.#answered.on(listener);
   }
 
+  /** Calls `listener` with the events of each commit, before whoever committed them goes on. */
+  onCommitted(listener: (events: readonly Event[]) => void): () => void {
+    return this.#committed.on(listener);
+  }
+
   /** There may be work although nothing was queued. */
   work(): void {
     this.#work.tell();
@@ -54,6 +60,7 @@ export class Hub {
 
   /** Tells the listeners of every task that the events concern, and the workers if there may be work. */
   committed(events: readonly Event[], queued: boolean): void {
+    this.#committed.tell(events);
     for (const event of events) {
       if (event.type === 'task.finished') {
         this.recent.drop(event.data.task);

@@ -34,12 +34,16 @@ export interface Voice extends Decision {
 
 function byRule(rule: Rule, whose: string): Voice {
   const reason = rule.reason.trim() === '' ? `A rule of ${whose} says ${rule.verdict}.` : rule.reason;
-  return { verdict: rule.verdict, rule: rule.id, reason, by: rule };
+  const { verdict, id, approvers = 1 } = rule;
+  return { verdict, rule: id, reason, ...(verdict === 'ask' && approvers > 1 ? { approvers } : {}), by: rule };
 }
+
+/** How strict a decision is: a question to more persons is stricter than one to fewer. */
+const strictness = ({ verdict, approvers = 1 }: Decision): number => STRICTNESS[verdict] + (1 - 1 / approvers);
 
 const strictest = (decisions: readonly Decision[]): Decision | null =>
   decisions.reduce<Decision | null>(
-    (worst, each) => (worst === null || STRICTNESS[each.verdict] > STRICTNESS[worst.verdict] ? each : worst),
+    (worst, each) => (worst === null || strictness(each) > strictness(worst) ? each : worst),
     null,
   );
 
@@ -59,7 +63,7 @@ function look(call: PolicyCall, facts: PolicyFacts): { seen: Seen; limits: Decis
     else limits.push(builtin('deny', 'url', `${parsed.reason[0]?.toUpperCase()}${parsed.reason.slice(1)}.`));
   }
   const command = call.command === undefined ? null : seeCommand(call.command);
-  const seen = { call, paths, command, target };
+  const seen = { call, paths, command, target, facts };
   if (target !== null) limits.push(...networkLimits(seen, target, facts));
   return { seen, limits };
 }
@@ -237,5 +241,6 @@ export function voices(call: PolicyCall, facts: PolicyFacts): Voice[] {
  */
 export function decide(call: PolicyCall, facts: PolicyFacts): Decision {
   const found = strictest(voices(call, facts)) ?? builtin('deny', 'unknown', 'Nothing is known about this call.');
-  return { verdict: found.verdict, rule: found.rule, reason: found.reason };
+  const { verdict, rule, reason, approvers } = found;
+  return { verdict, rule, reason, ...(approvers === undefined ? {} : { approvers }) };
 }

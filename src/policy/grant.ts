@@ -18,7 +18,7 @@ interface NetGrant {
  */
 export function netGrant(facts: PolicyFacts): NetGrant {
   const named = [
-    ...facts.rules.flatMap((rule) => literalHost(rule) ?? []),
+    ...facts.rules.flatMap((rule) => literalHost(rule, facts) ?? []),
     ...namedPlaces(facts.settingsNetwork ?? []),
   ];
   const privateHosts = named.flatMap(({ host, port }) =>

@@ -8,8 +8,10 @@ import {
   wildcardMatch,
 } from '../core/text/glob.ts';
 import { type HostPattern, parseHostPattern, patternFits, type Target } from '../core/net/host.ts';
-import type { PolicyCall, Rule } from '../core/policy.ts';
+import type { PolicyCall, PolicyFacts, Rule, RuleMatch } from '../core/policy.ts';
 import { placesOf } from '../core/recipient.ts';
+import { isOpen, readHours } from '../core/time/hours.ts';
+import { openWall } from '../core/time/wall.ts';
 import { everyCommand } from './programs.ts';
 import { readShellLine, type ShellLine } from './shell-line.ts';
 
@@ -29,7 +31,15 @@ export interface Seen {
   paths: readonly string[];
   command: SeenCommand | null;
   target: Target | null;
+  /** What else rules look at. */
+  facts: Circumstances;
 }
+
+/** What is true of the run, whatever the call is. */
+export type Circumstances = Pick<
+  PolicyFacts,
+  'labels' | 'critical' | 'sender' | 'asker' | 'queue' | 'at' | 'zone' | 'costUsd'
+>;
 
 export function seeCommand(raw: string): SeenCommand {
   const line = readShellLine(raw);
@@ -48,8 +58,9 @@ const hostPattern = (rule: Rule): HostPattern | null =>
 
 /** What is wrong with a rule's patterns, for the loader; null if nothing is. */
 export function ruleProblem(rule: Rule): string | null {
-  const { tool, path, command, host, to } = rule.match;
-  for (const [field, pattern] of Object.entries({ tool, path, command, to })) {
+  const { tool, path, command, host, to, sender, queue, args = {}, hours } = rule.match;
+  const named = Object.entries(args).map(([name, pattern]) => [`args.${name}`, pattern] as const);
+  for (const [field, pattern] of [...Object.entries({ tool, path, command, to, sender, queue }), ...named]) {
     if (pattern === undefined) continue;
     if (pattern.trim() === '') return `${field} is empty; leave it out to match any`;
     if (pattern.length > MAX_PATTERN) return `${field} is longer than ${MAX_PATTERN} characters`;
@@ -57,7 +68,42 @@ export function ruleProblem(rule: Rule): string | null {
   if (path !== undefined && !usablePathPattern(path)) return 'path may not contain ..';
   if (host !== undefined && hostPattern(rule) === null)
     return 'host must be a name or address such as example.org, *.example.org:443 or [::1]:8080, without scheme or path';
+  if (hours !== undefined && readHours(hours) === null)
+    return 'hours must be such as 22:00-07:00 or Mon-Fri 08:00-18:00';
+  const grows = (['labels', 'costOver'] as const).find((field) => rule.match[field] !== undefined);
+  if (rule.verdict === 'allow' && grows !== undefined)
+    return `${grows} is only for ask and deny: a run must not be allowed more by what it reads or costs`;
   return null;
+}
+
+/**
+ * Whether what a rule says of the run holds. `every`: all values of a critical argument have to fit, as for what is
+ * allowed; else one is enough, and so is anybody up the chain of tasks.
+ */
+function holds(match: RuleMatch, facts: Circumstances, every: boolean): boolean {
+  const { labels = [], sender, queue, hours, costOver, args = {} } = match;
+  const fits = (pattern: string | undefined, value: string | undefined): boolean =>
+    pattern === undefined || (value !== undefined && wildcardMatch(pattern, value));
+  return (
+    labels.every((label) => facts.labels.includes(label)) &&
+    // What is kept from somebody he cannot have done by way of another agent either.
+    (fits(sender, facts.sender) || (!every && fits(sender, facts.asker))) &&
+    fits(queue, facts.queue) &&
+    (costOver === undefined || (facts.costUsd ?? 0) > costOver) &&
+    Object.entries(args).every(([name, pattern]) => {
+      const values = (facts.critical ?? []).filter((each) => each.name === name).map(({ value }) => value);
+      const fit = (value: string): boolean => wildcardMatch(pattern, value);
+      return values.length > 0 && (every ? values.every(fit) : values.some(fit));
+    }) &&
+    (hours === undefined || isWithin(hours, facts))
+  );
+}
+
+/** Hours that cannot be read hold always: such a rule can only restrict. */
+function isWithin(hours: string, { at, zone = 'UTC' }: Circumstances): boolean {
+  const read = readHours(hours);
+  const wall = openWall(zone) ?? openWall('UTC');
+  return read === null || (at !== undefined && wall !== null && isOpen(wall.at(at), read));
 }
 
 /**
@@ -76,7 +122,8 @@ function speaksOf(
     (path === undefined || fits.path) &&
     (command === undefined || fits.command) &&
     (host === undefined || fits.host) &&
-    (to === undefined || (seen.call.to !== undefined && fits.to(to)))
+    (to === undefined || (seen.call.to !== undefined && fits.to(to))) &&
+    holds(rule.match, seen.facts, rule.verdict === 'allow')
   );
 }
 
@@ -147,15 +194,16 @@ export function allows(rule: Rule, seen: Seen, part: Part): boolean {
 }
 
 /** The host that a rule of `ruche.yaml` opens letter by letter; null if it names none, or by a glob. */
-export function literalHost(rule: Rule): HostPattern | null {
+export function literalHost(rule: Rule, facts: Circumstances): HostPattern | null {
   if (rule.verdict === 'deny' || ruleProblem(rule) !== null) return null;
+  if (!holds(rule.match, facts, rule.verdict === 'allow')) return null;
   const pattern = hostPattern(rule);
   return pattern?.literal === true ? pattern : null;
 }
 
 /** True if the rule names the call's host exactly and speaks of the call. */
 export const opensHost = (rule: Rule, seen: Seen, target: Target): boolean =>
-  literalHost(rule) !== null &&
+  literalHost(rule, seen.facts) !== null &&
   (rule.verdict === 'allow' ? allows(rule, seen, { kind: 'host', target }) : restricts(rule, seen));
 
 export const ofVerdict = (rules: readonly Rule[], verdict: Verdict): Rule[] =>

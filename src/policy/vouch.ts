@@ -21,7 +21,7 @@ export interface Vouchers {
   owner: readonly Words[];
   /** What a schedule, trigger or task says that a person wrote. */
   constants: readonly Words[];
-  /** Addresses and URLs that the owner lists as approved; `*` stands for any characters. */
+  /** Addresses and URLs that the owner lists as approved. */
   contacts: readonly string[];
   /** What the run's tools have told of in fields. */
   records: readonly KeptRecord[];
@@ -178,11 +178,14 @@ function inWords({ value, kind }: Critical, words: readonly Words[]): Words | un
   return words.find(({ text }) => (kind === 'link' ? linkStandsIn(value, text) : standsIn(value, text)));
 }
 
-const isContact = ({ value, kind }: Critical, contact: string): boolean => {
-  const given = kind === 'link' ? (canonicalLink(value) ?? value) : plain(value);
-  if (!contact.endsWith('*')) return given === (kind === 'link' ? canonicalLink(contact) : plain(contact));
-  return kind === 'link' && contact.length > 1 && given.startsWith(contact.slice(0, -1));
-};
+/** A URL that ends with `*` stands for all that begin like it. */
+function isContact({ value, kind }: Critical, contact: string): boolean {
+  if (kind !== 'link') return plain(value) === plain(contact);
+  const given = canonicalLink(value);
+  if (!contact.endsWith('*')) return given !== null && given === canonicalLink(contact);
+  const start = canonicalLink(contact.slice(0, -1));
+  return given !== null && start !== null && given.startsWith(start);
+}
 
 /** Says of each value who has vouched for it. */
 export function vouch(

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { completeSummary, identifiers, openLines } from '../../src/agent/think/compact.ts';
 import { loadJson } from '../../src/agent/run/log.ts';
-import type { Manifest } from '../../src/agent/run/manifest.ts';
+import type { Manifest } from '../../src/agent/run/blobs.ts';
 import { withoutUntrusted, wrapUntrusted } from '../../src/core/text/untrusted.ts';
 import { openLoop, testTools } from '../fakes/loop.ts';
 import { calls, fails, says, scriptedModel, type ScriptTurn } from '../fakes/scripted-model.ts';

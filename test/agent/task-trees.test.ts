@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadJson } from '../../src/agent/run/log.ts';
-import type { ToolRecord } from '../../src/agent/run/state.ts';
+import type { ToolRecord } from '../../src/agent/run/blobs.ts';
 import type { Event, EventOf, EventType } from '../../src/core/event.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
 import type { ReplyContent } from '../../src/core/records/reply.ts';

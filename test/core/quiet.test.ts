@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readHours } from '../../src/config/schedule-schema.ts';
+import { readHours } from '../../src/core/time/hours.ts';
 import { closes } from '../../src/core/time/hours.ts';
 import { openWall } from '../../src/core/time/wall.ts';
 

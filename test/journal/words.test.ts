@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BlobRef } from '../../src/core/blob.ts';
-import type { DataOf, Event, EventType } from '../../src/core/event.ts';
+import type { Event } from '../../src/core/event.ts';
 import type { Task } from '../../src/core/task.ts';
 import { describe, isWeighty } from '../../src/journal/words.ts';
 import { newTask } from '../store/kit.ts';
+import { type Rows, STANDING_ROWS } from './standing-rows.ts';
 
 const ref = (hash: string): BlobRef => ({ hash, size: 1, subject: 's' });
 const blob = ref('said');
@@ -14,8 +15,6 @@ const usage = { input: 10, output: 5, cacheRead: 0, cacheWrite: 0 };
 const step = { step: 1, purpose: 'turn' as const, provider: 'p', model: 'm' };
 const commit = '0123456789abcdef';
 const task: Task = newTask('tsk_1');
-
-type Rows = { [T in EventType]: { weighty: boolean; rows: [words: string, data: DataOf<T>][] } };
 
 const received = { agent: 'a', session: 's', channel: 'http', from: 'o', replyTo: '', content: blob, task: 'tsk_1' };
 const queued = { agent: 'a', session: 's', task: 'tsk_1', run: 'run_1', channel: 'http', to: 'o', content: blob };
@@ -42,6 +41,11 @@ const sent = {
   method: 'GET',
 };
 const carried = { bytesOut: 120, bytesIn: 4200, outcome: 'ok' as const, started: 0, ms: 5 };
+
+const limit = { account: 'x', limit: 2, spent: 1.9, more: 2, approval: null, task: null };
+const met = { ...limit, action: 'tier-down' as const, to: 'p/m' };
+const corrected = { model: 'p/m', since: 0, price: { input: 2, output: 8 } };
+const EPOCH = '1970-01-01T00:00:00Z';
 
 const TABLE: Rows = {
   'net.sent': {
@@ -297,6 +301,7 @@ const TABLE: Rows = {
       ['denied apr_1', { approval: 'apr_1', verdict: 'deny', by: 'person:owner', reason: null }],
     ],
   },
+  ...STANDING_ROWS,
   'question.asked': {
     weighty: true,
     rows: [
@@ -473,6 +478,9 @@ const TABLE: Rows = {
     ],
   },
   'schedule.resumed': { weighty: true, rows: [['is resumed', { schedule: 'a/n', from: 1 }]] },
+  'budget.met': { weighty: true, rows: [['met the limit of x, 1.9 of 2: tier-down to p/m', met]] },
+  'budget.answered': { weighty: true, rows: [['raised x by 2', { account: 'x', raised: 2, approval: 'a', by: 'b' }]] },
+  'price.corrected': { weighty: true, rows: [[`corrected the price of p/m since ${EPOCH}: 2 in, 8 out`, corrected]] },
   'gateway.stopped': { weighty: true, rows: [['stopped: asked', { reason: 'asked' }]] },
 };
 

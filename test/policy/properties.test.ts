@@ -43,7 +43,19 @@ const rules: fc.Arbitrary<Rule> = fc.record({
   verdict: fc.constantFrom<Verdict>('allow', 'ask', 'deny'),
   reason: fc.constantFrom('', 'Because.'),
   match: fc.record(
-    { tool: tools, effect: effects, path: pathPatterns, command: commandPatterns, host: hostPatterns },
+    {
+      tool: tools,
+      effect: effects,
+      path: pathPatterns,
+      command: commandPatterns,
+      host: hostPatterns,
+      labels: fc.constantFrom(['untrusted'] as const, ['private', 'untrusted'] as const),
+      sender: fc.constantFrom('agent:*', 'telegram:1', '*'),
+      queue: fc.constantFrom('a', 'b*'),
+      hours: fc.constantFrom('00:00-12:00', '12:00-24:00', 'night'),
+      costOver: fc.constantFrom(0, 1),
+      args: fc.constantFrom<Record<string, string>>({ to: '*@x.org' }, { to: 'a*', url: '*' }),
+    },
     { requiredKeys: [] },
   ),
 });
@@ -62,6 +74,19 @@ const someFacts: fc.Arbitrary<PolicyFacts> = fc.record({
   leave: fc.boolean(),
   sandboxed: fc.boolean(),
   labels: fc.subarray(['private', 'untrusted'] as const),
+  sender: fc.constantFrom(undefined, 'agent:a', 'telegram:1'),
+  queue: fc.constantFrom(undefined, 'a', 'bb'),
+  at: fc.constantFrom(undefined, 0, 13 * 3_600_000),
+  zone: fc.constantFrom('UTC', 'Europe/Paris', 'nowhere'),
+  costUsd: fc.constantFrom(undefined, 0, 0.5, 2),
+  critical: fc.array(
+    fc.record({
+      name: fc.constantFrom('to', 'url'),
+      value: fc.constantFrom('a@x.org', 'b@y.org'),
+      vouched: fc.constantFrom(null, 'owner' as const),
+    }),
+    { maxLength: 3 },
+  ),
 });
 
 const RUNS = tries(300, 2000);
@@ -135,6 +160,18 @@ test('more labels never widen, a sandbox never narrows', () => {
     const { verdict } = decide(call, facts);
     assert.ok(STRICT[decide(call, { ...facts, labels: ['private', 'untrusted'] }).verdict] >= STRICT[verdict]);
     assert.ok(STRICT[decide(call, { ...facts, sandboxed: true }).verdict] <= STRICT[verdict]);
+    return verdict;
+  });
+});
+
+test('nobody who vouches narrows, and more cost never widens', () => {
+  holds(fc.tuple(calls, someFacts), ([call, facts]) => {
+    const { verdict } = decide(call, facts);
+    const critical = (facts.critical ?? []).map((each) => ({ ...each, vouched: 'owner' as const }));
+    assert.ok(STRICT[decide(call, { ...facts, critical }).verdict] <= STRICT[verdict]);
+    const none = (facts.critical ?? []).map((each) => ({ ...each, vouched: null }));
+    assert.ok(STRICT[decide(call, { ...facts, critical: none }).verdict] >= STRICT[verdict]);
+    assert.ok(STRICT[decide(call, { ...facts, costUsd: 1000 }).verdict] >= STRICT[verdict]);
     return verdict;
   });
 });

@@ -1,3 +1,4 @@
+import { noStanding } from '../fakes/no-standing.ts';
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/api/runtime.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
@@ -205,6 +206,7 @@ export class Scene {
   }
 
   readonly runtime: Runtime = {
+    standing: noStanding,
     deliver: async ({ agent: name, session, text, externalId, files = [] }) => {
       const known = this.items.find((item) => item.base === externalId);
       if (known) return { ok: true, delivered: { task: known.task, joined: true } };

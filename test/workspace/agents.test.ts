@@ -74,7 +74,8 @@ You are the mail agent of this company.
   assert.deepEqual(agent?.network, reaches('mail.example.org:993'));
   assert.deepEqual(agent?.rules[0]?.match, { effect: 'send', path: 'archive/**' });
   assert.equal(problems.filter((p) => p.severity === 'warning').length, problems.length);
-  assert.deepEqual(problems.map((p) => p.key).sort(), ['budget', 'tools.5']);
+  assert.deepEqual(problems.map((p) => p.key).sort(), ['tools.5']);
+  assert.deepEqual(agent?.budget, { limits: { usd: { day: 2, month: 30 } }, onExceed: 'light' });
   assert.equal(agent?.escalation, 'owner');
 });
 

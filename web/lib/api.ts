@@ -18,7 +18,7 @@ import type {
   SetupResult,
 } from '../../src/core/api/views.ts';
 import { query } from './query.ts';
-import type { ApprovalVerdict } from '../../src/core/event.ts';
+import type { ApprovalVerdict } from '../../src/core/agreed.ts';
 
 /** A request that was refused, or (status 0) did not reach the gateway. The message is for people. */
 export class ApiError extends Error {

@@ -7,7 +7,7 @@ import { decide } from '../../policy/decide.ts';
 import { freshPaths, policyFacts } from './ready.ts';
 import { land } from '../finish/land.ts';
 import { loadJson } from '../run/log.ts';
-import type { Placed } from '../run/state.ts';
+import type { Placed } from '../run/blobs.ts';
 
 export type Handed = { state: 'ready'; artefacts: string[] } | { state: 'park' } | { state: 'refused'; why: string };
 

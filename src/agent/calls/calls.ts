@@ -14,10 +14,12 @@ import {
   showCall,
   type ToolCall,
 } from './ready.ts';
+import { aboutCall } from './asking.ts';
 import { runCalls, stillAllowed } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
-import type { CallState } from '../run/state.ts';
-import { handOver, callTask, waitsFor, takeResults } from './task.ts';
+import type { CallState } from '../run/call.ts';
+import { waitsFor } from '../run/log.ts';
+import { handOver, callTask, takeResults } from './task.ts';
 import { readPlace, tellPerson } from './tell.ts';
 import { askedKey } from '../../core/records/matter.ts';
 
@@ -132,7 +134,7 @@ async function decideCall(turn: AgentTurn, call: CallState): Promise<void> {
   const judged = await judge(turn, ready);
   const question = judged.decision.verdict === 'allow' && what?.kind === 'question';
   const decision = question && !mayStillAsk(turn, call) ? tooOften() : judged.decision;
-  decided(turn, ready, decision, judged.record);
+  decided(turn, ready, decision === judged.decision ? judged : { ...judged, decision, use: null });
   if (decision.verdict !== 'allow' || what === null) return;
   if (what.kind === 'question' && what.early) askQuestion(turn, call, what, false);
 }
@@ -152,8 +154,18 @@ async function askApproval(turn: AgentTurn, open: readonly CallState[]): Promise
     // What the person has saved is part of what the command will see.
     if (ready.tool.effect === 'exec') await freshBase(turn, [ready]);
     const approval = deps.ids.next('apr');
-    const shown = log.put(showCall(log, ready, pinnedNames(turn)));
-    const data = { approval, call: call.id, tool: call.tool, shown };
+    const { about, kind } = await aboutCall(turn, ready);
+    const shown = log.put({ ...showCall(log, ready, pinnedNames(turn)), about });
+    const { approvers = 1 } = call.asks ?? {};
+    const data = {
+      approval,
+      call: call.id,
+      tool: call.tool,
+      shown,
+      rule: about.rule,
+      kind,
+      ...(approvers > 1 ? { approvers } : {}),
+    };
     log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
     if (ready.tool.effect === 'exec') break;
   }

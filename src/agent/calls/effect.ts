@@ -26,10 +26,10 @@ import {
 import { holdWork } from '../finish/hold.ts';
 import { labelling } from './labels.ts';
 import { openArtefact } from './artefacts.ts';
-import { openOutput, shorten, askQuestion, refuse } from './results.ts';
+import { openOutput, shorten, askQuestion, noteText, refuse } from './results.ts';
 import { loadJson, messageOf, type RunLog, type ShownCall, zoneOf } from '../run/log.ts';
 import { seenAs } from '../run/seen.ts';
-import type { ToolRecord } from '../run/state.ts';
+import type { ToolRecord } from '../run/blobs.ts';
 import { askedKey } from '../../core/records/matter.ts';
 
 /**
@@ -87,7 +87,8 @@ async function finish(
   const before = worked();
   const { result, reconciled } = await work();
   const ms = worked() - before;
-  const text = deps.redact(unseen === undefined ? result.text : `${result.text}\n${unseen}`);
+  const said = [result.text, unseen, noteText(call)].filter((part) => part !== undefined);
+  const text = deps.redact(said.join('\n'));
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
     ok: result.ok,
@@ -127,10 +128,12 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
 export async function stillAllowed(turn: AgentTurn, ready: ToolCall | EngineToolCall): Promise<boolean> {
   const { call } = ready;
-  const { decision, record } = await judge(turn, ready);
-  if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
-  decided(turn, ready, decision, record);
-  return false;
+  const judged = await judge(turn, ready);
+  const { verdict } = judged.decision;
+  if (verdict === 'ask' && call.approval !== null) return true;
+  // What a rule had allowed, and one has come to ask for, rests on a grant from now on.
+  if (verdict !== 'allow' || (judged.use !== null && judged.use.grant !== call.grant)) decided(turn, ready, judged);
+  return verdict === 'allow';
 }
 
 /** An approval is for the exact call that was shown. */

@@ -1,7 +1,9 @@
 import type { Turn } from '../run/deps.ts';
 import type { Label } from '../../core/labels.ts';
 import { type RunLog, loadJson } from '../run/log.ts';
-import type { CallState, ToolRecord, RunState } from '../run/state.ts';
+import type { CallState } from '../run/call.ts';
+import type { RunState } from '../run/state.ts';
+import type { ToolRecord } from '../run/blobs.ts';
 import { conversationId, runStream } from '../../core/ids.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { type Opened, usualTool } from '../../core/ports/tool.ts';
@@ -19,10 +21,15 @@ export function askQuestion(
   log.emit({ type: 'question.asked', data }, null, { key: askedKey(question) });
 }
 
+/** What the person who approved a call has said to it, for the model. */
+export const noteText = ({ note }: Pick<CallState, 'note'>): string | undefined =>
+  note === '' ? undefined : `[The owner approved this call and says: ${note}]`;
+
 /** Ends a call that does not run, with a result the model can read. */
 export const refuse = (log: RunLog, call: CallState, text: string): void => giveResult(log, call, false, text);
 
-export function giveResult(log: RunLog, call: CallState, ok: boolean, text: string): void {
+export function giveResult(log: RunLog, call: CallState, ok: boolean, words: string): void {
+  const text = [words, noteText(call)].filter((part) => part !== undefined).join('\n');
   const record: ToolRecord = { ok, text, full: null, changes: [], seen: {} };
   const { id, tool } = call;
   const data = { call: id, tool, ok, result: log.put(record), labels: [], ms: 0, reconciled: false };
@@ -38,7 +45,10 @@ export function giveText(
   const { toolOutput } = deps.governance().settings.limits;
   const record: ToolRecord = {
     ok,
-    ...shorten(deps.redact(text), toolOutput, { call: call.id, reader: usualTool(deps.tools(), 'reading') }),
+    ...shorten(deps.redact([text, noteText(call)].filter((part) => part !== undefined).join('\n')), toolOutput, {
+      call: call.id,
+      reader: usualTool(deps.tools(), 'reading'),
+    }),
     changes: [],
     seen: {},
   };

@@ -7,8 +7,8 @@ import { askedKey, matterId } from '../../core/records/matter.ts';
 import { type Task, isEnded, type NewTaskCall, type TaskCall, type TaskContent } from '../../core/task.ts';
 import { handArtefacts } from './artefacts.ts';
 import { giveText, refuse } from './results.ts';
-import { type RunLog, loadJson, messageOf } from '../run/log.ts';
-import type { CallState } from '../run/state.ts';
+import { type RunLog, loadJson, messageOf, waitsFor } from '../run/log.ts';
+import type { CallState } from '../run/call.ts';
 import type { MatterKind } from '../../core/event.ts';
 import { wrapUntrusted } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
@@ -121,19 +121,6 @@ async function wait({ deps, log }: Turn, call: CallState, tasks: readonly Task[]
   if (await waitsFor(deps, children, log.state.task))
     return refuse(log, call, 'One of these waits, by way of others, for this very task: that would never end.');
   log.emit({ type: 'tasks.awaited', data: { call: call.id, children } });
-}
-
-/** Whether one of the tasks can only end after `goal` has. */
-export async function waitsFor({ store }: AgentDeps, tasks: readonly string[], goal: string): Promise<boolean> {
-  const open = [...tasks];
-  const seen = new Set<string>();
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (next === goal) return true;
-    if (seen.has(next)) continue;
-    seen.add(next);
-    open.push(...(await store.awaited(next)));
-  }
-  return false;
 }
 
 function taskOf({ deps, log }: Turn, asked: NewTaskCall, artefacts: string[]): Task {

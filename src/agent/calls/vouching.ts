@@ -1,11 +1,12 @@
 import { conversationId, kindOf } from '../../core/ids.ts';
-import { OWNER, ownerAddresses } from '../../core/recipient.ts';
+import { addressOf, OWNER, ownerAddresses } from '../../core/recipient.ts';
 import { scheduleId } from '../../core/schedule.ts';
 import { triggerId } from '../../core/trigger.ts';
 import type { Task, TaskContent } from '../../core/task.ts';
 import { readJson, readText } from '../../core/records/json-blob.ts';
 import type { Vouchers, Words } from '../../policy/vouch.ts';
 import type { AgentTurn } from '../run/deps.ts';
+import { messageOf } from '../run/log.ts';
 
 /** Messages of a conversation in which a value may stand. */
 const MAX_MESSAGES = 100;
@@ -21,10 +22,18 @@ export async function vouchersOf(turn: AgentTurn): Promise<Vouchers> {
   return {
     owner: owner.flat(),
     constants: constants.flat(),
-    contacts: deps.governance().settings.contacts ?? [],
+    contacts: [...(deps.governance().settings.contacts ?? []), ...(await chatOf(turn))],
     records: log.state.records,
-    endorsed: (name, value) => deps.endorsed?.(turn, name, value) ?? null,
+    endorsed: (name, value) => deps.standing.vouchedBy(name, value),
   };
+}
+
+/** The chat that asked: what is told there does not go anywhere else. */
+async function chatOf({ deps, log }: AgentTurn): Promise<string[]> {
+  const message = await messageOf(deps.store, log.claim.task);
+  if (message === null || !deps.pushes(message.data.channel)) return [];
+  const { channel, replyTo, chat = replyTo } = message.data;
+  return [addressOf({ channel, to: chat })];
 }
 
 /** What owners typed in the conversation, but for what came with a file, or holds words of somebody else. */

@@ -64,7 +64,7 @@ export async function fail(turn: Turn, failure: Failure): Promise<void> {
     log.emit({ type: 'task.retried', data }, null, { stream: taskStream(task.id) });
     log.queue({ op: 'retry', task: task.id, notBefore, ...(after === undefined ? {} : { uncounted: true }) });
     // A blocked landing is reported where it is blocked.
-    if (isOutage(failure.code)) {
+    if (isOutage(failure.code) || failure.after !== undefined) {
       const text = `${sentence(failure.message)} It goes on by itself ${deps.timeText(notBefore)}.`;
       deps.emit({ kind: 'retrying', task: task.id, run: state.run, text, until: notBefore });
     }

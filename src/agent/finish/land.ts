@@ -5,7 +5,8 @@ import { visible } from '../../core/text/untrusted.ts';
 import { note } from '../run/conversation.ts';
 import { keepFound, keepLabels, keepMerged, rebasedLabels } from './file-labels.ts';
 import type { RunLog } from '../run/log.ts';
-import type { Rebase, RunState, Failure } from '../run/state.ts';
+import type { RunState, Failure } from '../run/state.ts';
+import type { Rebase } from '../run/blobs.ts';
 import { askedKey } from '../../core/records/matter.ts';
 import { sentence } from '../../core/text/sentence.ts';
 

@@ -7,7 +7,7 @@ import type { Button } from '../../core/ports/channel.ts';
 import { putKey, type ReplyContent, replyBody, sendingOp } from '../../core/records/reply.ts';
 import { loadJson, messageOf, type ShownCall } from '../run/log.ts';
 import { readText } from '../../core/records/json-blob.ts';
-import { askedKey, CHAT_MAX, LANDING_REASON } from '../../core/records/matter.ts';
+import { askedKey, CHAT_MAX, LANDING_REASON, LIMIT_REASON } from '../../core/records/matter.ts';
 import { runStream } from '../../core/ids.ts';
 import { holdWork } from './hold.ts';
 
@@ -22,11 +22,15 @@ export async function park(turn: Turn): Promise<'end'> {
     );
   if (state.landing === 'asked' && state.landingApproval !== null)
     waits.push({ kind: 'approval', id: state.landingApproval });
+  const { limit } = state;
+  if (limit !== null && limit.approval !== null && limit.raised === null)
+    waits.push({ kind: 'approval', id: limit.approval });
   await holdWork(turn);
   // What was asked is on record before it is put to anybody.
   await log.flush(false);
   for (const wait of waits) await put(turn, wait);
   const until = state.calls.filter((call) => call.phase === 'waiting').flatMap((call) => call.tasks);
+  if (limit?.task) until.push(limit.task);
   for (const id of new Set(until)) waits.push({ kind: 'task', id });
   log.emit({ type: 'run.parked', data: { waits } });
   log.queue({ op: 'park', task: state.task, ...(until.length > 0 ? { until } : {}) });
@@ -68,7 +72,7 @@ async function contentOf(turn: Turn, wait: Wait, shown: BlobRef | null): Promise
     return { text: `${text ?? ''}\n\n(Your next message here is the answer.)` };
   }
   const text = shown === null ? '' : (await loadJson<ShownCall>(deps.store, shown)).text;
-  const why = await reasonOf(turn, wait.id);
+  const why = wait.id === turn.log.state.limit?.approval ? LIMIT_REASON : await reasonOf(turn, wait.id);
   if (text.length > CHAT_MAX)
     return {
       text: `May I? The call has ${text.length} characters, too many to be shown here. Read it on the web page or with \`ruche approvals\`, and approve it there (\`ruche approve ${wait.id}\`). Here it can only be denied.\n${why}`,

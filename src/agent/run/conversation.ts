@@ -4,7 +4,7 @@ import { type Label, unionLabels } from '../../core/labels.ts';
 import type { ModelMessage, Part } from '../../core/model.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { loadJson } from './log.ts';
-import type { CallState } from './state.ts';
+import type { CallState } from './call.ts';
 
 /** A conversation as the next turn sees it, folded from its stream. */
 export interface Conversation {

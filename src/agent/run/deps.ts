@@ -12,14 +12,30 @@ import type { FileLabels } from '../../core/records/file-labels.ts';
 import type { Label } from '../../core/labels.ts';
 import type { Place } from '../../core/recipient.ts';
 import type { Net } from '../../core/ports/net.ts';
+import type { Spend } from '../../core/ports/spend.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Workspace } from '../../core/ports/workspace.ts';
 import type { Delta } from '../../core/api/runtime.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
 import type { AnyTool } from '../../core/ports/tool.ts';
+import type { AskingCall, GrantUse } from '../../policy/standing.ts';
 import type { ConversationCache } from './conversation.ts';
 import type { Hindrances } from './hindrances.ts';
 import type { LandingOrder } from './landing-order.ts';
+
+/** Grants and endorsements, answered at once. */
+export interface Vouching {
+  /** The endorsement that vouches for a critical argument; null if none does. */
+  vouchedBy(name: string, value: string): string | null;
+  /** The same for a file with exactly this content. */
+  fileVouched(path: string, oid: string): string | null;
+  /** The grant that lets a call through which would ask, and holds a use of it; null if none does. */
+  grantFor(call: Omit<AskingCall, 'at'>): GrantUse | null;
+  /** Resolves once what was committed before the call is taken in. */
+  settled(): Promise<void>;
+  /** Looks for what another process has committed. */
+  refresh(): Promise<void>;
+}
 
 /** All that a run can reach. */
 export interface AgentDeps {
@@ -47,10 +63,10 @@ export interface AgentDeps {
   /** By name, in the order models see them. */
   tools(): ReadonlyMap<string, AnyTool>;
   net: Net;
-  /** By what a person has endorsed a critical value of a call, standing or for this task; null: by nothing. */
-  endorsed?(turn: AgentTurn, name: string, value: string): string | null;
   /** Whether the shell commands of an agent are confined. */
   sandboxed(agent: Agent): boolean;
+  /** What people have agreed to beyond single calls. */
+  standing: Vouching;
   /** Whether the agent takes no work now: its runs stop at the next step. */
   paused(agent: string): boolean;
   /** True for channels the runtime sends to; others come and fetch their reply. */
@@ -62,6 +78,8 @@ export interface AgentDeps {
   emit(delta: Delta): void;
   /** Ends a task and all it has led to. False if it had ended already. */
   cancelTask(task: string, by: string): Promise<boolean>;
+  /** What it may cost. */
+  spend: Spend;
   conversations: ConversationCache;
   /** What no author of text can guess, the same for the same name in this home. */
   mark(name: string): string;

@@ -1,6 +1,8 @@
-import type { Effect, Event, EventOf } from '../../core/event.ts';
+import type { Event, EventOf } from '../../core/event.ts';
 import type { Change } from '../../core/files.ts';
-import { type Label, unionLabels } from '../../core/labels.ts';
+import { idIn } from '../../core/ids.ts';
+import type { Label } from '../../core/labels.ts';
+import type { LabelSource } from '../../core/standing.ts';
 import {
   type FileRef,
   type ModelErrorKind,
@@ -11,61 +13,13 @@ import {
   addUsage,
 } from '../../core/model.ts';
 import type { BlobRef } from '../../core/blob.ts';
-import type { Manifest } from './manifest.ts';
+import type { Manifest, Placed, Rebase, ToolRecord } from './blobs.ts';
+import { type CallState, newCalls } from './call.ts';
+import { addLabels, callWords } from './sources.ts';
 import type { KeptRecord } from '../../core/policy.ts';
 
-/** The blob of `tool.returned`. */
-export interface ToolRecord {
-  ok: boolean;
-  /** What the model reads. */
-  text: string;
-  /** The whole text, where `text` is only its head and tail. */
-  full: string | null;
-  changes: Change[];
-  /** Blob oid by path, null where there is no file. */
-  seen: Record<string, string | null>;
-  /** What the service keeps, of which it tells. */
-  records?: readonly KeptRecord[];
-}
-
-/** The blob of `files.placed`. */
-export interface Placed {
-  changes: Change[];
-}
-
-/** The blob of `landing.conflicted`. */
-export interface Rebase {
-  changes: Change[];
-  /** Labels of those that were joined with what others had written. */
-  labels?: [path: string, labels: Label[]][];
-}
-
-/** `asking`: a person will be asked once everything before it is done. */
-type CallPhase = 'new' | 'asking' | 'allowed' | 'waiting' | 'refused' | 'started' | 'returned';
-
-export interface CallState {
-  /** Ours, unique in the run; models repeat theirs. */
-  id: string;
-  modelId: string;
-  tool: string;
-  args: string;
-  phase: CallPhase;
-  /** Names the effect permanently. A retry a person asked for gets a new one. */
-  key: string;
-  effect: Effect | null;
-  idempotent: boolean;
-  approval: string | null;
-  question: string | null;
-  /** True if the question is the runtime's, about a call whose fate is unknown. */
-  doubt: boolean;
-  /** What a person answered. */
-  answer: string | null;
-  /** Tasks whose end the call waits for. */
-  tasks: string[];
-  /** Why the call was refused, for the model. */
-  refusal: string | null;
-  result: { text: string; isError: boolean } | null;
-}
+/** `by`: who has answered, and `raised` whether to raise it. */
+export type MetLimit = EventOf<'budget.met'>['data'] & { raised: boolean | null; by: string };
 
 type LandingPhase = 'none' | 'asked' | 'approved' | 'refused' | 'started' | 'done';
 
@@ -117,6 +71,8 @@ export interface RunState {
   /** What earlier turns have looked at counts no more. */
   looksAnew: boolean;
   labels: Label[];
+  /** Where they came from, as far as the run itself has met it. */
+  sources: LabelSource[];
   /** What services keep, as its tools have told of it. */
   records: readonly KeptRecord[];
   /** Failed model calls since the last answer. */
@@ -134,6 +90,8 @@ export interface RunState {
   lastAsked: number;
   /** The estimate for the call that is under way. */
   asked: number;
+  /** The limit of a budget it has come to, until the owner has answered or it goes on otherwise. */
+  limit: MetLimit | null;
   landing: LandingPhase;
   landingApproval: string | null;
   commit: string | null;
@@ -176,6 +134,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     justRead: new Set(),
     looksAnew: false,
     labels: [...event.labels],
+    sources: [],
     records: [],
     failures: [],
     model: null,
@@ -186,6 +145,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     lastInput: 0,
     lastAsked: 0,
     asked: 0,
+    limit: null,
     landing: 'none',
     landingApproval: null,
     commit: null,
@@ -197,32 +157,6 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
 }
 
 const NOBODY = 'Nobody answered in time, so this call was denied.';
-
-function newCalls(state: RunState, answer: ModelMessage): CallState[] {
-  const calls: CallState[] = [];
-  for (const part of answer.parts) {
-    if (part.type !== 'call') continue;
-    const id = `s${state.step}c${calls.length + 1}`;
-    calls.push({
-      id,
-      modelId: part.id,
-      tool: part.tool,
-      args: part.args,
-      phase: 'new',
-      key: `${state.run}-${id}`,
-      effect: null,
-      idempotent: false,
-      approval: null,
-      question: null,
-      doubt: false,
-      answer: null,
-      tasks: [],
-      refusal: null,
-      result: null,
-    });
-  }
-  return calls;
-}
 
 /** What the run writes comes from all it has read. */
 function mark({ marks, labels }: RunState, { path, oid }: Change): void {
@@ -253,7 +187,11 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
 
 function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, content: unknown): void {
   const approved = data.verdict === 'approve';
-  if (approved) state.approvedBy.add(data.by);
+  if (state.limit !== null && data.approval === state.limit.approval) {
+    state.limit = { ...state.limit, raised: approved, by: data.by };
+    return;
+  }
+  if (approved) for (const by of [data.by, ...(data.also ?? [])]) state.approvedBy.add(by);
   if (data.approval === state.landingApproval) {
     state.landing = approved ? 'approved' : 'refused';
     return;
@@ -262,6 +200,7 @@ function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, 
   if (!call) return;
   call.phase = approved ? 'allowed' : 'refused';
   const { text = '' } = (content ?? {}) as { text?: string };
+  if (approved) call.note = text;
   const why = text === '' ? '' : ` The reason: ${text}`;
   const denied = data.by === 'runtime' ? NOBODY : `The owner denied this call.${why}`;
   call.refusal = approved ? null : denied;
@@ -272,8 +211,9 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
     case 'decision.made': {
       const call = state.calls.find((each) => each.id === event.data.call);
       if (!call) return;
-      if (event.data.verdict === 'allow') call.phase = 'allowed';
-      if (event.data.verdict === 'ask') call.phase = 'asking';
+      const { verdict, rule, reason, approvers = 1 } = event.data;
+      if (verdict === 'allow') Object.assign(call, { phase: 'allowed', grant: idIn('grant', rule) });
+      if (verdict === 'ask') Object.assign(call, { phase: 'asking', asks: { rule, reason, approvers } });
       if (event.data.verdict === 'deny') {
         call.phase = 'refused';
         call.refusal = `Denied by rule ${event.data.rule}: ${event.data.reason}`;
@@ -300,7 +240,7 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
     case 'question.answered': {
       const call = state.calls.find((each) => each.question === event.data.question);
       // A file that comes with an answer is from outside like any other.
-      state.labels = unionLabels(state.labels, event.labels);
+      addLabels(state, event.labels, 'a file that came with an answer');
       if (!call) return;
       call.phase = 'allowed';
       const { parts, files = [] } = content as UserMessage;
@@ -322,14 +262,13 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
       if (call) Object.assign(call, { phase: 'started', key, effect, idempotent, answer: null });
       return;
     }
-    case 'tool.returned':
-      state.labels = unionLabels(state.labels, event.data.labels);
-      addResult(
-        state,
-        state.calls.find((each) => each.id === event.data.call),
-        content as ToolRecord,
-      );
+    case 'tool.returned': {
+      const call = state.calls.find((each) => each.id === event.data.call);
+      if (event.data.labels.length > 0)
+        addLabels(state, event.data.labels, call === undefined ? event.data.tool : callWords(call));
+      addResult(state, call, content as ToolRecord);
       return;
+    }
     default:
   }
 }
@@ -350,7 +289,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
     case 'model.called': {
       if (event.data.purpose !== 'turn') return;
       // Its instructions may have become another's since it began.
-      state.labels = unionLabels(state.labels, event.labels);
+      addLabels(state, event.labels, 'the instructions of its agent');
       const manifest = content as Manifest;
       state.messages = manifest.messages.slice(manifest.turnFrom);
       state.arrived = [];
@@ -380,6 +319,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       return;
     }
     case 'model.failed':
+      state.costUsd += event.data.cost?.usd ?? 0;
       state.failures.push({ choice: `${event.data.provider}/${event.data.model}`, kind: event.data.error });
       return;
     default:
@@ -428,7 +368,7 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.base = event.data.to;
       return;
     case 'message.taken':
-      state.labels = unionLabels(state.labels, event.labels);
+      addLabels(state, event.labels, 'a message that came meanwhile');
       state.arrived.push(event.data.content);
       state.absorbed.push(event.data.task);
       return;
@@ -440,6 +380,14 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
     case 'run.resumed':
       state.parked = false;
       state.config = event.data.config;
+      // Whoever was waited for has an answer by now.
+      if (state.limit?.approval === null) state.limit = null;
+      return;
+    case 'budget.met':
+      state.limit = { ...event.data, raised: null, by: '' };
+      return;
+    case 'budget.answered':
+      state.limit = null;
       return;
     case 'run.parked':
       state.parked = true;

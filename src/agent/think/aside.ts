@@ -1,7 +1,10 @@
 import type { AgentTurn } from '../run/deps.ts';
 import { type ModelChoice, type ModelError, type ModelRequest, priced, type Purpose } from '../../core/model.ts';
-import type { Manifest } from '../run/manifest.ts';
-import { collectAnswer, fitted, withoutSecrets } from './model-call.ts';
+import { accountText } from '../../core/budget.ts';
+import type { Reached } from '../../core/ports/spend.ts';
+import type { Manifest } from '../run/blobs.ts';
+import { collectAnswer, estimateTokens, fitted, withoutSecrets } from './model-call.ts';
+import { begin, payFor, settle } from './money.ts';
 import { type Routed, routeData, routeFor, routeUp } from './route.ts';
 
 /** Something that a model is asked beside the agent's own thinking. */
@@ -57,28 +60,35 @@ async function askRoute(turn: AgentTurn, aside: Aside, route: Routed, signal: Ab
 
 /** One call, on record with its end. */
 async function askOnce(
-  { deps, log, worked }: AgentTurn,
+  turn: AgentTurn,
   { purpose, request: requestFor, misfit }: Aside,
   route: Routed,
   choice: ModelChoice,
   signal: AbortSignal,
 ): Promise<{ text: string } | { error: ModelError }> {
+  const { deps, log, worked } = turn;
   const { provider, model } = choice;
   const request = requestFor(choice);
   const messages = request.messages.map((message) => log.put(message));
   const [system, tools] = [log.putCommon(request.system).hash, log.putCommon(request.tools).hash];
   const manifest: Manifest = { model, system, tools, messages, turnFrom: messages.length };
   const common = { step: log.state.step + 1, purpose, provider, model };
-  const called = { ...common, request: log.put(manifest), ...routeData(route, purpose) };
+  const tokens = estimateTokens(request);
+  const paid = await payFor(turn, choice, { request, manifest, tokens, labels: log.state.labels }, signal, null);
+  if (paid !== null && 'account' in paid) return { error: spentError(paid) };
+  const reserved = paid === null ? {} : { reserved: paid.hold.cost };
+  const called = { ...common, request: log.put(manifest), ...routeData(route, purpose), ...reserved };
   log.emit({ type: 'model.called', data: called });
-  await log.flush(false);
+  await begin(turn, paid);
   const before = worked();
   const by = { agent: log.state.agent, run: log.state.run };
-  const asked = { ...(await fitted(deps, request, choice)), model, by };
+  const most = paid === null ? {} : { maxOutputTokens: paid.output };
+  const asked = { ...(await fitted(deps, request, choice)), model, by, ...most };
   const outcome = withoutSecrets(await collectAnswer(choice, asked, signal, () => {}), deps.redact);
   // What is being stopped has not failed.
   signal.throwIfAborted();
   const ms = worked() - before;
+  const cost = paid === null ? null : settle(turn, paid, choice, outcome);
   const { message, finish, usage } = outcome;
   const text = message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('\n');
   const wrong = outcome.error === null ? (misfit?.(text) ?? null) : null;
@@ -89,9 +99,20 @@ async function askOnce(
     return { text };
   }
   const partial = wrong === null ? null : log.put(message);
-  log.emit({ type: 'model.failed', data: { ...common, error: error.kind, detail: log.put(error), partial, ms } });
+  const spent = cost === null || cost.tokens === 0 ? {} : { cost };
+  log.emit({
+    type: 'model.failed',
+    data: { ...common, error: error.kind, detail: log.put(error), partial, ms, ...spent },
+  });
   return { error };
 }
+
+const spentError = ({ account }: Reached): ModelError => ({
+  kind: 'unavailable',
+  message: `The budget of ${accountText(account)} is used up.`,
+  retryable: false,
+  retryAfter: null,
+});
 
 const misfitError = ({ provider, model }: ModelChoice, wrong: string): ModelError => ({
   kind: 'invalid',

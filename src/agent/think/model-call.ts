@@ -25,8 +25,8 @@ import { COMPACTION } from '../../core/records/compaction.ts';
 import { type Conversation, note, resultsMessage } from '../run/conversation.ts';
 import { secretVariable } from '../../core/ports/injection.ts';
 import { type RunLog, zoneOf } from '../run/log.ts';
-import type { Manifest } from '../run/manifest.ts';
 import type { RunState } from '../run/state.ts';
+import type { Manifest } from '../run/blobs.ts';
 import { isObject, type Json } from '../../core/text/json.ts';
 
 /** A request and the same by blobs, as the journal keeps it. */
@@ -164,10 +164,10 @@ function turnMessages(log: RunLog, state: RunState, time: readonly BlobRef[]): B
 }
 
 /** What an image costs at most providers, at its largest. */
-const IMAGE_TOKENS = 1_600;
+export const IMAGE_TOKENS = 1_600;
 
 type Image = Extract<Part, { type: 'image' }>;
-const imagesIn = (messages: readonly ModelMessage[]): Image[] =>
+export const imagesIn = (messages: readonly ModelMessage[]): Image[] =>
   messages.flatMap(({ parts }) => parts.filter((part) => part.type === 'image'));
 
 /** The request as this model can take it: with the bytes of its images, or with words in their place. */

@@ -8,7 +8,8 @@ import type { Store } from '../../core/ports/store.ts';
 import { note } from '../run/conversation.ts';
 import { usualTool } from '../../core/ports/tool.ts';
 import { loadJson, type RunLog } from '../run/log.ts';
-import type { ToolRecord, Failure } from '../run/state.ts';
+import type { Failure } from '../run/state.ts';
+import type { ToolRecord } from '../run/blobs.ts';
 import { readJson } from '../../core/records/json-blob.ts';
 
 const [PROVIDER = '', MODEL = ''] = SCRIPT.split('/');
@@ -86,7 +87,7 @@ export function saying(...events: readonly ModelEvent[]): ModelChoice {
       yield* events;
     },
   };
-  return { provider: PROVIDER, model: MODEL, port, window: Infinity, images: false, cost: () => 0 };
+  return { provider: PROVIDER, model: MODEL, port, window: Infinity, images: false, ours: true, cost: () => 0 };
 }
 
 /** The command line of a task that runs a script. */

@@ -1,13 +1,15 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
+import type { Cost } from '../../core/budget.ts';
 import { sentence } from '../../core/text/sentence.ts';
 import { priced, type ModelChoice, type ModelError } from '../../core/model.ts';
 import type { Route } from '../../core/routing.ts';
 import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
 import { compact, mustCompact, restChoice, leaveOut, mayBeHistory, withoutHistory } from './compact.ts';
 import { type Conversation, note } from '../run/conversation.ts';
-import type { Manifest } from '../run/manifest.ts';
 import type { Failure } from '../run/state.ts';
+import type { Manifest } from '../run/blobs.ts';
 import type { RunLog } from '../run/log.ts';
+import { affordable, atLimit, begin, cheaper, type Paid, payFor, settle, takeRaise } from './money.ts';
 import { isOwnFailing, type Routed, routeData, routeFor, routeUp } from './route.ts';
 import { scriptChoice, scriptUnable } from './script.ts';
 
@@ -35,13 +37,18 @@ const UNREAD = ({ provider, model }: ModelChoice): ModelError => ({
 const MAX_REFUSALS = 3;
 
 /** One step of thought: asks the model until it answers, by way of retries and fallbacks. */
-export async function think(turn: AgentTurn): Promise<Failure | null> {
+export async function think(turn: AgentTurn): Promise<Failure | 'park' | null> {
   const { deps, log, agent, stops } = turn;
   const signal = AbortSignal.any([stops.cancel, stops.shutdown]);
   const unable = await scriptUnable(turn);
   if (unable !== null) return unable;
   const script = (await scriptChoice(turn)) ?? (await restChoice(turn, signal));
-  let route: Routed = script === null ? routeFor(turn, 'turn') : { to: agent.model, by: 'agent', choices: [script] };
+  const refused = await takeRaise(turn);
+  if (refused !== null) return refused;
+  const wanted: Routed = script === null ? routeFor(turn, 'turn') : { to: agent.model, by: 'agent', choices: [script] };
+  const payable = await affordable(turn, wanted);
+  if ('code' in payable) return payable;
+  let route = payable;
   const [first] = route.choices;
   if (!first)
     return {
@@ -60,7 +67,14 @@ export async function think(turn: AgentTurn): Promise<Failure | null> {
       compacted = true;
       ({ conversation, prepared } = await compact({ turn, choice, conversation, prepared, refused: false, signal }));
     }
-    const error = await callModel(turn, choice, prepared, { signal, shutdown: stops.shutdown, route });
+    const paid = await payFor(turn, choice, prepared, signal);
+    if (paid !== null && 'account' in paid) {
+      const lower = await cheaper(turn, paid, route);
+      if (lower === null) return atLimit(turn, paid);
+      [route, index, tries] = [lower, 0, 0];
+      continue;
+    }
+    const error = await callModel(turn, choice, prepared, { signal, shutdown: stops.shutdown, route, paid });
     signal.throwIfAborted();
     if (error === null) {
       if (before !== null) await leaveOut(turn, before, conversation);
@@ -133,17 +147,18 @@ async function callModel(
   turn: Turn,
   choice: ModelChoice,
   prepared: Prepared,
-  { signal, shutdown, route }: { signal: AbortSignal; shutdown: AbortSignal; route: Route },
+  { signal, shutdown, route, paid }: { signal: AbortSignal; shutdown: AbortSignal; route: Route; paid: Paid | null },
 ): Promise<ModelError | null> {
   const { deps, log } = turn;
   const { provider, model } = choice;
   const step = log.state.step + 1;
   const manifest: Manifest = { ...prepared.manifest, model, tokens: prepared.tokens };
-  const called = { step, purpose: 'turn' as const, provider, model, request: log.put(manifest) };
+  const reserved = paid === null ? {} : { reserved: paid.hold.cost };
+  const called = { step, purpose: 'turn' as const, provider, model, request: log.put(manifest), ...reserved };
   log.emit({ type: 'model.called', data: { ...called, ...routeData(route, 'turn') } }, manifest, {
     labels: prepared.labels,
   });
-  await log.flush(false);
+  await begin(turn, paid);
   const { run, task } = log.state;
   const before = turn.worked();
   // The second part of an answer is shown as one with the first.
@@ -157,14 +172,16 @@ async function callModel(
     offset += text.length;
   };
   const by = { agent: log.state.agent, run };
-  const request = { ...(await fitted(deps, prepared.request, choice)), model, by };
+  const most = paid === null ? {} : { maxOutputTokens: paid.output };
+  const request = { ...(await fitted(deps, prepared.request, choice)), model, by, ...most };
   const clean = { text: deps.redactPieces(), reasoning: deps.redactPieces() };
   const answer = await collectAnswer(choice, request, signal, (kind, delta) => show(kind, clean[kind].push(delta)));
   for (const kind of ['reasoning', 'text'] as const) show(kind, clean[kind].end());
   const outcome = withoutSecrets(answer, deps.redact);
   // What a process that goes down has cut off is no failure: the step is asked again after the start.
   if (outcome.error && shutdown.aborted) return outcome.error;
-  return record(turn, outcome, { step, provider, model, ms: turn.worked() - before }, choice, () => {
+  const cost = paid === null ? null : settle(turn, paid, choice, outcome);
+  return record(turn, outcome, { step, provider, model, ms: turn.worked() - before, cost }, choice, () => {
     if (offset > from) deps.emit({ kind: 'discard', task, run });
   });
 }
@@ -172,7 +189,7 @@ async function callModel(
 function record(
   { deps, log }: Turn,
   outcome: Outcome,
-  about: { step: number; provider: string; model: string; ms: number },
+  { cost, ...about }: { step: number; provider: string; model: string; ms: number; cost: Cost | null },
   choice: ModelChoice,
   discard: () => void,
 ): ModelError | null {
@@ -182,7 +199,11 @@ function record(
   const common = { ...about, purpose: 'turn' as const };
   if (error) {
     const partial = message.parts.length > 0 ? log.put(message) : null;
-    log.emit({ type: 'model.failed', data: { ...common, error: error.kind, detail: log.put(error), partial } });
+    const spent = cost === null || cost.tokens === 0 ? {} : { cost };
+    log.emit({
+      type: 'model.failed',
+      data: { ...common, error: error.kind, detail: log.put(error), partial, ...spent },
+    });
     discard();
     return error;
   }

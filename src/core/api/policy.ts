@@ -93,3 +93,18 @@ export interface PolicyDesk {
   /** Names of the agents, the front desk first, and of the tools. */
   known(): { agents: readonly string[]; tools: readonly string[] };
 }
+
+/** A default that somebody has made weaker. */
+export interface Weakness {
+  /** `''`: it stands in no file. */
+  file: string;
+  /** From 1; null if the whole file is meant. */
+  line: number | null;
+  /** What is weaker, in one word that stays: `network-broad`. */
+  id: string;
+  /** Dotted path of the key; '' for none. */
+  key: string;
+  what: string;
+  /** What to write or do instead. */
+  instead: string;
+}

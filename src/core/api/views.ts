@@ -1,5 +1,6 @@
 import type { Sent } from '../net/sent.ts';
-import type { ApprovalVerdict, Verdict } from '../event.ts';
+import type { ApprovalVerdict } from '../agreed.ts';
+import type { Verdict } from '../event.ts';
 import type { Label } from '../labels.ts';
 import type { FinishReason, Purpose, Tier, Usage } from '../model.ts';
 import type { Route } from '../routing.ts';

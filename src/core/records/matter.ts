@@ -32,6 +32,10 @@ export const CHAT_MAX = 12_000;
 /** Why a person is asked for a landing. */
 export const LANDING_REASON = 'It changes protected files: what governs the network, or what programs outside it obey.';
 
+/** Why a person is asked for more money. */
+export const LIMIT_REASON =
+  'A budget is used up. Approved, its limit is raised for this window and the work goes on; denied, it ends here.';
+
 /** The blob of `matter.raised`. */
 interface MatterText {
   text: string;

@@ -67,3 +67,40 @@ export function closes(instant: number, wall: Wall, hours: ActiveHours): number 
   // Where clocks are put forward over the end, or have shown it once already, the time that is left counts.
   return at !== null && at > instant ? at : instant + (end - shown);
 }
+
+const HOURS = /^([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)$/;
+const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+const DAY_NAMES = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'];
+
+/** `08:00-18:00`, `Mon-Fri 08:00-18:00`, `Sat,Sun`; null if it is nothing like that. */
+export function readHours(given: string): ActiveHours | null {
+  const words = given.trim().split(/\s+/);
+  const times = /\d/.test(words.at(-1) ?? '') ? words.pop() : undefined;
+  const days = words.length === 0 ? undefined : readDays(words.join(''));
+  if (days === null || (times === undefined && days === undefined)) return null;
+  const open = times === undefined ? { from: 0, to: 24 * 60 } : readTimes(times);
+  if (open === null) return null;
+  return days === undefined ? open : { ...open, days };
+}
+
+/** In minutes of the day. */
+function readTimes(given: string): { from: number; to: number } | null {
+  if (!HOURS.test(given)) return null;
+  const [from = 0, to = 0] = given.split('-').map((part) => Number(part.slice(0, 2)) * 60 + Number(part.slice(3)));
+  return from === to ? null : { from, to };
+}
+
+/** `Mon-Fri`, `sat,sun`, `Fri-Mon,Wednesday`: each day once, Sunday being 0. */
+function readDays(given: string): number[] | null {
+  const found = new Set<number>();
+  for (const part of given.toLowerCase().split(',')) {
+    const ends = part.split('-').map((name) => Math.max(DAYS.indexOf(name), DAY_NAMES.indexOf(name)));
+    const [first = -1, last = first] = ends;
+    if (ends.length > 2 || first < 0 || last < 0) return null;
+    for (let day = first; ; day = (day + 1) % DAYS.length) {
+      found.add(day);
+      if (day === last) break;
+    }
+  }
+  return [...found].sort((a, b) => a - b);
+}

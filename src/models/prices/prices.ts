@@ -1,5 +1,5 @@
 import { hostKind, parseTarget } from '../../core/net/host.ts';
-import type { ModelPrice } from '../../core/agent.ts';
+import type { ModelPrice } from '../../core/budget.ts';
 import type { Usage } from '../../core/model.ts';
 
 /** Tokens, where nothing is known of a model in the cloud. */

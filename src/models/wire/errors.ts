@@ -237,6 +237,9 @@ export function retryAfter(headers: Headers, now: number): number | null {
   return Number.isNaN(at) ? null : waitOf(Math.max(0, at - now));
 }
 
+/** It was not even sent. */
+const unsent = (error: ModelError): ModelError => ({ ...error, unsent: true });
+
 const failure = (kind: ModelErrorKind, retryable: boolean, message: string, asks?: ModelError['asks']): ModelError => ({
   kind,
   message,
@@ -324,16 +327,16 @@ export function netFailure(error: unknown, context: ErrorContext, signal: AbortS
     case 'blocked':
       return failure('unavailable', false, `Provider "${provider}" at ${baseUrl} may not be contacted: ${detail}`);
     case 'dns':
-      return failure(
-        'network',
-        true,
-        `The host of provider "${provider}" (${baseUrl}) was not found: ${check}. ${detail}`,
+      return unsent(
+        failure('network', true, `The host of provider "${provider}" (${baseUrl}) was not found: ${check}. ${detail}`),
       );
     case 'connect':
-      return failure(
-        'network',
-        true,
-        `Provider "${provider}" at ${baseUrl} cannot be reached: is it running? Else ${check}. ${detail}`,
+      return unsent(
+        failure(
+          'network',
+          true,
+          `Provider "${provider}" at ${baseUrl} cannot be reached: is it running? Else ${check}. ${detail}`,
+        ),
       );
     case 'timeout':
       return failure(

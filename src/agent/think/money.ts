@@ -1,0 +1,241 @@
+import type { AgentTurn, Turn } from '../run/deps.ts';
+import { accountId, accountText, amountText, type Cost } from '../../core/budget.ts';
+import { type ModelChoice, type ModelErrorKind, type Tier, TIERS, type Usage } from '../../core/model.ts';
+import { type Hold, isReached, type Reached } from '../../core/ports/spend.ts';
+import { askedKey, LIMIT_REASON } from '../../core/records/matter.ts';
+import { isEnded } from '../../core/task.ts';
+import { waitsFor } from '../run/log.ts';
+import type { Failure, RunState } from '../run/state.ts';
+import { type Routed, routeTo } from './route.ts';
+import { IMAGE_TOKENS, imagesIn, type Outcome, type Prepared } from './model-call.ts';
+
+/** Tokens that an answer may have where a budget counts it: the most first, then what still fits in what is left. */
+const OUTPUTS = [16_000, 8_000, 4_000, 2_000, 1_000];
+/** Bytes that a token of a message stands for at least, and tokens that a provider may put around one. */
+const AROUND = 16;
+/** UTF-8 bytes of the four characters that we take for a token, at most. */
+const BYTES = 12;
+
+/** Tokens of input that a request has at most: no token is shorter than a byte, and the provider has counted what it saw before. */
+export function mostInput(prepared: Prepared, choice: ModelChoice, state: RunState | null): number {
+  const { system, tools, messages } = prepared.request;
+  const bytes = Buffer.byteLength(JSON.stringify([system, tools, messages]));
+  const images = imagesIn(messages).length * IMAGE_TOKENS * 2;
+  const written = bytes + images + (messages.length + tools.length + 1) * AROUND;
+  const asked = state?.model === `${choice.provider}/${choice.model}` ? state.lastAsked : 0;
+  const more = prepared.tokens - asked;
+  const known = state && asked > 0 && more >= 0 ? state.lastInput + more * BYTES + images + AROUND : Infinity;
+  return Math.ceil(Math.min(written, known, choice.window));
+}
+
+/** The most a call can cost: all of it new, or put into the provider's cache, whichever is dearer. */
+export function mostCost({ cost }: Pick<ModelChoice, 'cost'>, input: number, output: number): Cost {
+  const usage = { input, output, cacheRead: 0, cacheWrite: 0 };
+  return { usd: Math.max(cost(usage), cost({ ...usage, cacheWrite: input })), tokens: input + output };
+}
+
+export interface Paid {
+  hold: Hold;
+  /** Tokens that the answer may have. */
+  output: number;
+}
+
+/** Sets aside what a call may cost. Null where nothing counts it. `state`: of the turn whose last request this one goes on from. */
+export async function payFor(
+  turn: Turn,
+  choice: ModelChoice,
+  prepared: Prepared,
+  signal: AbortSignal,
+  state: RunState | null = turn.log.state,
+): Promise<Paid | Reached | null> {
+  const { deps, log } = turn;
+  if (choice.ours === true || !deps.spend.limited(log.state.agent)) return null;
+  const by = await deps.spend.spender(log.claim.task);
+  const input = mostInput(prepared, choice, state);
+  const outputs = OUTPUTS.map((output) => Math.min(output, Math.floor(choice.window / 2)));
+  const costs = outputs.map((output) => mostCost(choice, input, output));
+  const hold = await deps.spend.reserve({ run: log.state.run, step: log.state.step + 1, by, costs }, signal);
+  return isReached(hold) ? hold : { hold, output: outputs[hold.index] ?? 0 };
+}
+
+const NO_COST: Cost = { usd: 0, tokens: 0 };
+
+/** Puts the intent on record; a call that was not made has cost nothing. */
+export async function begin({ deps, log }: Turn, paid: Paid | null): Promise<void> {
+  try {
+    await log.flush(false);
+  } catch (error) {
+    if (paid !== null) deps.spend.settle(paid.hold, NO_COST);
+    throw error;
+  }
+}
+
+const costOf = (choice: Pick<ModelChoice, 'cost'>, usage: Usage): Cost => ({
+  usd: choice.cost(usage),
+  tokens: usage.input + usage.output,
+});
+
+const UNKNOWN: readonly ModelErrorKind[] = ['network', 'timeout', 'aborted'];
+
+/** What a call did cost. One that was refused cost nothing; one whose end nobody knows, all that it may have cost. */
+export function settle(
+  { deps }: Turn,
+  { hold }: Paid,
+  choice: Pick<ModelChoice, 'cost'>,
+  { error, usage, message }: Pick<Outcome, 'error' | 'usage' | 'message'>,
+): Cost {
+  const told = costOf(choice, usage);
+  const begun = message.parts.length > 0 && told.tokens === 0;
+  const unknown = error !== null && error.unsent !== true && (begun || UNKNOWN.includes(error.kind));
+  const most = { usd: Math.max(told.usd, hold.cost.usd), tokens: Math.max(told.tokens, hold.cost.tokens) };
+  const cost = unknown ? most : told;
+  deps.spend.settle(hold, cost);
+  return cost;
+}
+
+/** The models that may be asked: with a budget in USD, one without a price only where its tokens are limited, too. */
+export async function affordable(turn: Turn, route: Routed): Promise<Routed | Failure> {
+  const { deps, log } = turn;
+  const { choices } = route;
+  const [first] = choices;
+  if (first === undefined || !choices.some(({ unpriced }) => unpriced) || !deps.spend.limited(log.state.agent))
+    return route;
+  const accounts = deps.spend.accounts(await deps.spend.spender(log.claim.task));
+  const counted = accounts.find(({ meter }) => meter === 'usd');
+  if (counted === undefined || accounts.some(({ meter }) => meter === 'tokens')) return route;
+  const known = choices.filter(({ unpriced }) => unpriced !== true);
+  if (known.length > 0) return { ...route, choices: known };
+  const { provider, model } = first;
+  const mend = `Set models.providers.${provider}.models.${model}.price (USD for a million tokens) in ruche.yaml, or limit its tokens, such as budget: { tokens: { day: 1000000 } }.`;
+  const message = `Nobody says what ${provider}/${model} costs, and the budget of ${accountText(counted)} must not be passed. ${mend}`;
+  await deps.spend.ask(`unpriced-${provider}/${model}`, message);
+  return { code: 'budget.unpriced', message, retryable: false };
+}
+
+/** Takes what the owner has said to the limit that the run came to. A failure if it stays. */
+export async function takeRaise(turn: Turn): Promise<Failure | null> {
+  const { deps, log } = turn;
+  const { limit } = log.state;
+  if (limit === null || limit.approval === null || limit.raised === null) return null;
+  const raised = limit.raised ? limit.more : 0;
+  const { account, approval, by } = limit;
+  log.emit({ type: 'budget.answered', data: { account, raised, approval, by } });
+  // The others that wait for the same answer go on, too.
+  for (const task of await deps.store.tasks({ statuses: ['waiting'] }))
+    if ((await deps.store.awaited(task.id)).includes(log.state.task)) log.queue({ op: 'wake', task: task.id });
+  await log.flush(true);
+  deps.spend.answered(account, raised);
+  return raised > 0 ? null : stopped(account, 'The owner did not raise it.');
+}
+
+/** Before tools run: what they use is known only afterwards, so it must not have been reached. */
+export async function overspent(turn: AgentTurn): Promise<Failure | 'park' | null> {
+  const { deps, log } = turn;
+  if (!deps.spend.limited(log.state.agent)) return null;
+  const refused = await takeRaise(turn);
+  if (refused !== null) return refused;
+  const reached = await deps.spend.room(await deps.spend.spender(log.claim.task));
+  return reached === null ? null : atLimit(turn, reached);
+}
+
+const stopped = (what: string, why: string): Failure => ({
+  code: 'budget.spent',
+  message: `The budget is used up (${what}). ${why}`,
+  retryable: false,
+});
+
+const words = ({ account: of, limit, spent, needed }: Reached): string => {
+  const account = { ...of, limit };
+  const { meter } = account;
+  const next = needed > 0 ? `, and the next call could cost up to ${amountText(meter, needed)}` : '';
+  return `${accountText(account)}; ${amountText(meter, spent)} are spent${next}`;
+};
+
+/** The cheaper tier that the budget wants tried; null if there is none. */
+function lowerTier({ account: { onExceed, scope } }: Reached, { to, by }: Routed): Tier | null {
+  const at = TIERS.indexOf(to as Tier);
+  // A tier that was asked because the cheaper one had failed; a model with a reason, which only its agent's file moves.
+  if (by.startsWith('after:') || (at < 0 && !scope.startsWith('agent:'))) return null;
+  const now = at < 0 ? TIERS.length : at;
+  const lower = onExceed === 'tier-down' ? now - 1 : TIERS.indexOf(onExceed as Tier);
+  return lower >= 0 && lower < now ? (TIERS[lower] ?? null) : null;
+}
+
+/** Who does the step instead, where the budget wants a cheaper model and there is one; on record once for each limit. */
+export async function cheaper(turn: AgentTurn, reached: Reached, route: Routed): Promise<Routed | null> {
+  const tier = lowerTier(reached, route);
+  const lower = tier === null ? null : await affordable(turn, routeTo(turn, tier, 'budget'));
+  if (lower === null || 'code' in lower) return null;
+  const [choice] = lower.choices;
+  if (choice === undefined) return null;
+  if (turn.log.state.limit?.account === accountId(reached.account)) return lower;
+  const to = `${choice.provider}/${choice.model}`;
+  met(turn, reached, { action: 'tier-down', to });
+  await turn.deps.spend.tell(reached, `Work goes on with ${to}.`);
+  return lower;
+}
+
+/** What becomes of a run whose next call does not fit, when no cheaper model is left to try. */
+export async function atLimit(turn: AgentTurn, reached: Reached): Promise<Failure | 'park'> {
+  const { account } = reached;
+  const { deps } = turn;
+  if (account.onExceed === 'ask') return ask(turn, reached);
+  if (account.onExceed === 'wait') {
+    const until = deps.spend.until(account);
+    if (until !== null) {
+      met(turn, reached, { action: 'wait' });
+      await deps.spend.tell(reached, `Work waits until ${deps.timeText(until)}.`);
+      const failure = stopped(words(reached), 'It waits for the next window.');
+      return { ...failure, after: Math.max(1_000, until - deps.clock.now()) };
+    }
+  }
+  met(turn, reached, { action: 'stop' });
+  await deps.spend.tell(reached, 'Work that it counts stops here.');
+  return stopped(words(reached), 'Raise it, or wait for the next window.');
+}
+
+type Action = Partial<Pick<NonNullable<RunState['limit']>, 'to' | 'approval' | 'task'>>;
+
+function met(
+  { log }: Turn,
+  { account, limit, spent, needed }: Reached,
+  { action, to = null, approval = null, task = null }: Action & { action: 'tier-down' | 'ask' | 'wait' | 'stop' },
+): void {
+  const more = Math.max(account.limit, needed);
+  const data = { account: accountId(account), limit, spent, more, action, to, approval, task };
+  log.emit({ type: 'budget.met', data });
+}
+
+/** Parks the run: the first one asks the owner, all others wait for the end of that one, or for the answer. */
+async function ask(turn: AgentTurn, reached: Reached): Promise<Failure | 'park'> {
+  const { deps, log } = turn;
+  const { account } = reached;
+  if (deps.spend.refused(account)) {
+    met(turn, reached, { action: 'stop' });
+    return stopped(words(reached), 'The owner did not raise it.');
+  }
+  const own = log.state.task;
+  const first = deps.spend.asking(account);
+  if (first !== null && first.task !== own) {
+    const other = await deps.store.task(first.task);
+    const waits = other !== null && !isEnded(other.status) && !(await waitsFor(deps, [first.task], own));
+    if (waits) {
+      met(turn, reached, { action: 'ask', task: first.task });
+      return 'park';
+    }
+  }
+  const approval = deps.ids.next('apr');
+  // Nothing is awaited in between: of many runs that come here at once, one asks.
+  const taken = deps.spend.asking(account);
+  if (taken !== null && taken !== first && taken.task !== own) {
+    met(turn, reached, { action: 'ask', task: taken.task });
+    return 'park';
+  }
+  deps.spend.asks(account, { task: own, approval });
+  met(turn, reached, { action: 'ask', approval });
+  const text = `Raise the budget: ${words(reached)}.\nApproved, ${amountText(account.meter, Math.max(account.limit, reached.needed))} more may be spent in this window, and the work goes on where it is.`;
+  const shown = log.put({ text, bound: accountId(account), reason: LIMIT_REASON });
+  const data = { approval, call: 'budget', tool: 'budget', shown };
+  log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
+  return 'park';
+}

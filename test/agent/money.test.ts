@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Budget, NetworkBudget } from '../../src/core/budget.ts';
+import type { EventOf, EventType } from '../../src/core/event.ts';
+import type { ModelEvent, ModelRequest } from '../../src/core/model.ts';
+import { withLoop } from './with-loop.ts';
+import type { Loop } from '../fakes/loop.ts';
+import { calls, fails, says, type ScriptStep } from '../fakes/scripted-model.ts';
+import { until } from '../fakes/until.ts';
+
+// The scripted model costs a dollar for a million tokens, in and out alike.
+
+const M = 1_000_000;
+
+async function eventsOf<T extends EventType>(loop: Loop, type: T): Promise<EventOf<T>[]> {
+  return (await loop.events()).filter((event): event is EventOf<T> => event.type === type);
+}
+
+/** Says something that took so many tokens, all of them input. */
+const costing = (usd: number, text = 'done'): ScriptStep[] => [
+  { type: 'text', delta: text },
+  { type: 'finish', reason: 'stop', usage: { input: usd * M, output: 0, cacheRead: 0, cacheWrite: 0 } },
+];
+
+const dear = (step: ModelEvent, usd: number): ModelEvent =>
+  step.type === 'finish' ? { ...step, usage: { ...step.usage, input: usd * M, output: 0 } } : step;
+
+const usd = (limits: Budget['limits'][keyof Budget['limits']], onExceed: Budget['onExceed'] = 'stop'): Budget => ({
+  limits: { usd: limits ?? {} },
+  onExceed,
+});
+
+const withNetwork = (loop: Loop, budget: NetworkBudget): void =>
+  void Object.assign(loop.governance, { settings: { ...loop.governance.settings, budget } });
+
+test('without a budget nothing is set aside, and the request is as it was', async () => {
+  await withLoop([says('hello')], {}, async (loop, _log, model) => {
+    await loop.send('hi');
+    const [called] = await eventsOf(loop, 'model.called');
+    assert.equal(called?.data.reserved, undefined);
+    assert.equal(model.requests[0]?.maxOutputTokens, undefined);
+  });
+});
+
+test('the most that a call can cost is set aside with its intent, and settled by its answer', async () => {
+  await withLoop([says('hello'), says('again')], { agent: { budget: usd({ day: 1 }) } }, async (loop, _log, model) => {
+    await loop.send('hi');
+    await loop.send('more');
+    const [first, second] = await eventsOf(loop, 'model.called');
+    const asked = model.requests[0] as ModelRequest;
+    assert.equal(asked.maxOutputTokens, 16_000);
+    const { reserved } = first?.data ?? {};
+    assert.ok(reserved && reserved.tokens > 16_000 && Math.abs(reserved.usd - reserved.tokens / M) < 1e-9, 'all of it');
+    assert.ok(second?.data.reserved);
+    const by = await loop.deps.spend.spender((await loop.store.tasks({}))[0] as never);
+    const [day] = await loop.deps.spend.standing([by]);
+    assert.deepEqual([day?.account.scope, day?.account.window, day?.account.limit], ['agent:assistant', 'day', 1]);
+    assert.equal(day?.spent, 30 / M, 'what the answers cost, not what was set aside');
+  });
+});
+
+test('what does not fit any more ends the run with the reason, and tells the owner once', async () => {
+  const budget = usd({ day: 0.1 });
+  await withLoop([costing(0.0995), says('never')], { agent: { budget } }, async (loop, _log, model) => {
+    assert.equal((await loop.send('one')).status, 'done');
+    const second = await loop.send('two', 'b');
+    assert.equal(second.status, 'failed');
+    assert.match(
+      second.text ?? '',
+      /budget is used up \(0\.10 USD today for the agent assistant; 0\.0995 USD are spent/,
+    );
+    assert.equal((await loop.send('three', 'c')).status, 'failed');
+    assert.equal(model.left, 1, 'the model was not asked again');
+    await until(async () => (await eventsOf(loop, 'matter.raised')).length === 2);
+    const about = (await eventsOf(loop, 'matter.raised')).map(({ data }) => data.about.replace(/\d{4}-\d\d-\d\d/, 'D'));
+    assert.deepEqual(about.sort(), ['agent-assistant-usd-day-D', 'agent-assistant-usd-day-D-80']);
+  });
+});
+
+test('asked, the owner raises the limit, and the run goes on with its files, tools and words', async () => {
+  const write = calls(['write', { path: 'a.txt', content: 'x' }]).map((step) => dear(step, 0.0395));
+  const budget: Budget = { limits: { usd: { task: 0.04 } }, onExceed: 'ask' };
+  await withLoop([write, costing(0.01, 'wrote it')], { agent: { budget } }, async (loop, log, model) => {
+    const task = await loop.deliver('write');
+    const approvals = async () => (await loop.runtime.pending()).filter(({ kind }) => kind === 'approval');
+    const [asked] = await until(async () => ((await approvals()).length > 0 ? approvals() : null));
+    assert.match(
+      asked?.text ?? '',
+      /Raise the budget: 0\.0400 USD for this task for the agent assistant; 0\.0395 USD are spent/,
+    );
+    assert.match(asked?.reason ?? '', /goes on/);
+    await loop.restart();
+    assert.equal((await loop.runtime.approve(asked?.id ?? '', 'approve', 'person:owner')).ok, true);
+    const done = await loop.settled(task);
+    assert.deepEqual([done.status, done.text], ['done', 'wrote it']);
+    assert.deepEqual(log, ['write a.txt'], 'nothing was done twice');
+    assert.equal(model.requests.length, 2);
+    const [answered] = await eventsOf(loop, 'budget.answered');
+    assert.deepEqual([answered?.data.raised, answered?.data.by], [0.04, 'person:owner']);
+  });
+});
+
+test('a call that breaks without a word of its cost counts with all that was set aside; one that was refused costs nothing', async () => {
+  const script = [fails('rate', { retryable: false }), fails('network', { retryable: false, after: 'half' })];
+  await withLoop(script, { agent: { budget: usd({ day: 1 }) } }, async (loop) => {
+    await loop.send('one');
+    const spent = async (): Promise<number> => {
+      const by = { agent: 'assistant', task: null, root: null, conversation: null, person: null };
+      return (await loop.deps.spend.standing([by]))[0]?.spent ?? -1;
+    };
+    assert.equal(await spent(), 0);
+    await loop.send('two', 'b');
+    const reserved = (await eventsOf(loop, 'model.called')).at(-1)?.data.reserved?.usd;
+    assert.equal(await spent(), reserved);
+    await loop.restart();
+    assert.equal(await spent(), reserved, 'the record says the same');
+  });
+});
+
+test('budgets of the network, its conversations and its people count, and each begins anew in a new conversation', async () => {
+  const answers = [costing(0.0595), costing(0.01)];
+  await withLoop(answers, {}, async (loop) => {
+    withNetwork(loop, { ...usd({ month: 5 }), conversation: usd({ day: 0.06 }), people: { others: usd({ day: 2 }) } });
+    assert.equal((await loop.send('one', 'a')).status, 'done');
+    assert.match((await loop.send('two', 'a')).text ?? '', /0\.0600 USD today for the conversation assistant\/a/);
+    assert.equal((await loop.send('three', 'b')).status, 'done');
+  });
+});
