@@ -64,8 +64,8 @@ export type Body =
   /** One turn's contribution to the conversation: the model messages of the run, in order. */
   | {
       type: 'turn.ended';
-      /** `seen`: what the conversation has looked at so far, as JSON: a list of path and blob oid. Without it nothing was added. */
-      data: { run: string; task: string; status: TaskStatus; messages: BlobRef[]; seen?: BlobRef };
+      /** `seen`: what the conversation has looked at so far, as JSON: a list of path and blob oid. Without it nothing was added. `cold`: it was quiet for long before. */
+      data: { run: string; task: string; status: TaskStatus; messages: BlobRef[]; seen?: BlobRef; cold?: true };
     }
   | {
       type: 'conversation.compacted';

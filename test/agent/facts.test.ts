@@ -97,3 +97,20 @@ test('words of somebody else in an owner’s message vouch for nothing', () => {
     },
   );
 });
+
+test('what may be paid once is asked for the second time', () => {
+  const log: string[] = [];
+  const [inbox, mail] = mailTools(log);
+  assert.ok(inbox && mail);
+  const pay = { ...mail, name: 'pay', critical: ['to', 'amount'] };
+  const twice = [
+    ['pay', { to: 'anna@x.org', amount: 5 }],
+    ['pay', { to: 'anna@x.org', amount: 5 }],
+  ] as const;
+  return withLoop([calls(['inbox', {}]), calls(...twice)], { tools: [inbox, pay], rules }, async (loop) => {
+    const waiting = await loop.send('Read my mail and pay anna@x.org 5.00 USD.');
+    assert.equal(waiting.status, 'waiting');
+    assert.match(waiting.waits[0]?.reason ?? '', /Nobody has vouched for: amount/);
+    assert.deepEqual(log, ['sent to anna@x.org']);
+  });
+});

@@ -58,7 +58,8 @@ export async function callFacts(
   const values = criticalValues(ready.tool, ready.input);
   if (facts.labels.length === 0 || !leaves(call, facts))
     return { ...facts, critical: values.map(({ name, value }) => ({ name, value, vouched: null })) };
-  return { ...facts, critical: vouch(values, await vouchersOf(turn), ready.tool) };
+  const pays = values.some(({ kind }) => kind === 'amount');
+  return { ...facts, critical: vouch(values, await vouchersOf(turn, ready.call, pays), ready.tool) };
 }
 
 /** How often the calls of one answer may ask a person: among more, nobody finds the one that matters. */

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { withoutBoundaries } from '../../core/text/untrusted.ts';
 import type { Turn } from '../run/deps.ts';
 import type { Label } from '../../core/labels.ts';
 import { type RunLog, loadJson } from '../run/log.ts';
@@ -68,7 +70,7 @@ export function shorten(
   text: string,
   limit: number,
   { call, reader }: { call: string; reader: string },
-): { text: string; full: string | null } {
+): Pick<ToolRecord, 'text' | 'full' | 'digest'> {
   if (text.length <= limit) return { text, full: null };
   // Providers refuse half a character, which a cut can leave.
   const head = text.slice(0, Math.floor(limit * HEAD_SHARE)).toWellFormed();
@@ -76,7 +78,8 @@ export function shorten(
   const left = text.length - head.length - tail.length;
   const place = placeOf(text, head.length, limit);
   const note = `\n[… ${left} characters left out; \`${reader}\` with path "output:${call}", ${place} goes on there …]\n`;
-  return { text: head + note + tail, full: text };
+  const digest = createHash('sha256').update(withoutBoundaries(text)).digest('base64url').slice(0, 22);
+  return { text: head + note + tail, full: text, digest };
 }
 
 /** The line in which a text was cut, for the tool that reads; in a line of its own length the column too. */

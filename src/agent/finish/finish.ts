@@ -148,7 +148,7 @@ async function keepWork(turn: Turn): Promise<string> {
 /** What the next turn of the conversation sees of a turn that broke off: valid for every provider, with its end told. */
 function wholeTurn(log: RunLog, text: string): BlobRef[] {
   const { state } = log;
-  const results = state.calls.length > 0 ? [log.put(resultsMessage(state.calls))] : [];
+  const results = state.calls.length > 0 ? [log.put(resultsMessage(state))] : [];
   const end: ModelMessage = { role: 'assistant', parts: [{ type: 'text', text }] };
   return [...state.messages, ...results, ...state.arrived, log.put(end)];
 }
@@ -210,9 +210,10 @@ function endTask(
 ): void {
   const { deps, log } = turn;
   const { state, claim } = log;
-  const { run } = state;
+  const { run, cold } = state;
   const result = log.put(content);
-  log.emit({ type: 'turn.ended', data: { run, task: claim.task.id, status, ...turnEnd } }, null, {
+  const data = { run, task: claim.task.id, status, ...turnEnd, ...(cold && { cold }) };
+  log.emit({ type: 'turn.ended', data }, null, {
     stream: log.subject,
   });
   const told = new Set<string>();

@@ -10,6 +10,8 @@ export interface ToolRecord {
   text: string;
   /** The whole text, where `text` is only its head and tail. */
   full: string | null;
+  /** What that is known by, the marks of single calls aside. */
+  digest?: string;
   changes: Change[];
   /** Blob oid by path, null where there is no file. */
   seen: Record<string, string | null>;
@@ -31,6 +33,10 @@ export interface Manifest {
   told?: number;
   /** Labels whose consequences the messages tell anew. */
   labelled?: Label[];
+  /** This run's own messages that stand shortened in `messages`, by their place in it, as they are. */
+  whole?: Record<number, BlobRef>;
+  /** It was quiet for so long before the run that no provider has the conversation in its cache. */
+  cold?: true;
 }
 
 /** The blob of `files.placed`. */

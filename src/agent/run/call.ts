@@ -33,7 +33,7 @@ export interface CallState {
   note: string;
   /** Why the call was refused, for the model. */
   refusal: string | null;
-  result: { text: string; isError: boolean } | null;
+  result: { text: string; isError: boolean; digest?: string } | null;
 }
 
 /** The calls of an answer. */

@@ -37,6 +37,8 @@ export interface RunState {
   told: number | null;
   /** Labels of which the model was told. */
   warned: readonly Label[];
+  /** It was quiet for long before. */
+  cold: boolean;
   /** Model calls so far. */
   step: number;
   /** This turn's messages: the user's, the model's and tool results, in order. */
@@ -115,6 +117,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     startedAt: event.at,
     told: null,
     warned: [],
+    cold: false,
     step: 0,
     messages: [],
     arrived: [...first],
@@ -181,7 +184,8 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
   }
   if (call) {
     call.phase = 'returned';
-    call.result = { text: record.text, isError: !record.ok };
+    const { ok, text, digest } = record;
+    call.result = { text, isError: !ok, ...(digest === undefined ? {} : { digest }) };
   }
 }
 
@@ -291,7 +295,9 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       // Its instructions may have become another's since it began.
       addLabels(state, event.labels, 'the instructions of its agent');
       const manifest = content as Manifest;
-      state.messages = manifest.messages.slice(manifest.turnFrom);
+      const { messages, turnFrom, whole = {} } = manifest;
+      state.messages = messages.map((ref, at) => whole[at] ?? ref).slice(turnFrom);
+      state.cold ||= manifest.cold === true;
       state.arrived = [];
       state.calls = [];
       state.justRead = new Set();

@@ -57,7 +57,7 @@ export async function think(turn: AgentTurn): Promise<Failure | 'park' | null> {
       retryable: false,
     };
   let conversation = await deps.conversations.load(deps.store, log.subject);
-  let prepared = await prepare(turn, conversation);
+  let prepared = await prepare(turn, conversation, first.window);
   let [index, tries, compacted, refusals, again] = [0, 0, false, 0, false];
   let before: Conversation | null = null;
   for (;;) {
@@ -96,7 +96,7 @@ export async function think(turn: AgentTurn): Promise<Failure | 'park' | null> {
         const whole: Conversation = before ?? conversation;
         conversation = await withoutHistory(turn, whole, before !== null);
         before = whole;
-        prepared = await prepare(turn, conversation);
+        prepared = await prepare(turn, conversation, first.window);
       }
       again = true;
       continue;

@@ -50,6 +50,10 @@ export function wrapUntrusted(text: string, source: string, boundary: string): s
 export const withoutUntrusted = (text: string): string =>
   text.replace(/<<untrusted (\S+):[^]*?(?:<<end untrusted \1>>|$)/g, '');
 
+/** A text as it is in every call: marks of ours are told apart by it no more. Not for a model. */
+export const withoutBoundaries = (text: string): string =>
+  text.replace(/<<(end )?untrusted [^\s:>]+/g, '<<$1untrusted');
+
 /**
  * Makes every character of a text visible: control, bidirectional, zero-width and tag characters become `\u{…}`, so that
  * nothing in it can hide from its reader, or steer their terminal. Newline and tab stay.
