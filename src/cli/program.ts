@@ -284,8 +284,19 @@ function agreeing(command: MakeCommand, act: MakeAct, io: Io): void {
     );
 }
 
-/** What the rules say. */
+/** What the rules say, and what it costs. */
 function ruling(command: MakeCommand, act: MakeAct, io: Io): void {
+  command('costs [action]', 'show what was spent, what it comes to and what is left; correct: put right a wrong price')
+    .option('--by <what>', 'agent (usual), model, task, day, person or queue')
+    .option('--since <time>', 'since then: 12h, 30d, or a date; the beginning of the month unless given')
+    .option('--model <name>', 'correct: the model, as PROVIDER/MODEL')
+    .option('--input <usd>', 'correct: dollars for a million tokens of input')
+    .option('--output <usd>', 'correct: dollars for a million tokens of output')
+    .option('--cached <usd>', 'correct: dollars for a million tokens of input that was cached')
+    .option('--json', 'print JSON')
+    .action((action: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./costs.ts')).costs(io, options, action, flags)),
+    );
   command(
     'policy <action> [words...]',
     'explain AGENT "shell: git push": what the rules say, and why; test FILE: whether cases hold; rehearse: what changed rules would have decided; stats: who was asked what',

@@ -17,6 +17,8 @@ export interface ToolRecord {
   seen: Record<string, string | null>;
   /** What the service keeps, of which it tells. */
   records?: readonly KeptRecord[];
+  /** Values in it that were taken out of a text from outside. */
+  foreign?: readonly string[];
 }
 
 /** The blob of `model.called`: every part of the request by hash, so that a long conversation is stored once. */

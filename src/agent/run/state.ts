@@ -75,6 +75,8 @@ export interface RunState {
   labels: Label[];
   /** Where they came from, as far as the run itself has met it. */
   sources: LabelSource[];
+  /** Values that were taken out of texts from outside: nobody vouches for them. */
+  foreign: Set<string>;
   /** What services keep, as its tools have told of it. */
   records: readonly KeptRecord[];
   /** Failed model calls since the last answer. */
@@ -138,6 +140,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     looksAnew: false,
     labels: [...event.labels],
     sources: [],
+    foreign: new Set(),
     records: [],
     failures: [],
     model: null,
@@ -170,6 +173,7 @@ function mark({ marks, labels }: RunState, { path, oid }: Change): void {
 /** What `tool.returned` adds to the run's view. */
 function addResult(state: RunState, call: CallState | undefined, record: ToolRecord): void {
   if (record.records !== undefined) state.records = [...state.records, ...record.records].slice(-5000);
+  for (const value of record.foreign ?? []) state.foreign.add(value);
   for (const change of record.changes) {
     mark(state, change);
     const before = state.changes.get(change.path);
@@ -215,6 +219,7 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
     case 'decision.made': {
       const call = state.calls.find((each) => each.id === event.data.call);
       if (!call) return;
+      call.labels = event.labels;
       const { verdict, rule, reason, approvers = 1 } = event.data;
       if (verdict === 'allow') Object.assign(call, { phase: 'allowed', grant: idIn('grant', rule) });
       if (verdict === 'ask') Object.assign(call, { phase: 'asking', asks: { rule, reason, approvers } });
@@ -365,6 +370,9 @@ function rebase(state: RunState, onto: string, { changes, labels = [] }: Rebase)
 /** The run after one more event. `content` is the parsed blob of the events that have one. Changes `state` in place. */
 export function evolve(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
+    case 'run.started':
+      for (const value of (content as readonly string[] | null) ?? []) state.foreign.add(value);
+      return;
     case 'base.moved':
       // It landed in the middle of its work, and goes on from there.
       if (state.landing === 'done') {

@@ -1,6 +1,7 @@
 import type { SandboxChoice, Settings } from '../agent.ts';
 import type { Boundary } from './boundary.ts';
 import type { Effect } from '../event.ts';
+import type { Field } from '../extract.ts';
 import type { Change, FileEntry, Files } from '../files.ts';
 import type { Json } from '../text/json.ts';
 import type { Label } from '../labels.ts';
@@ -104,6 +105,8 @@ export type Reconciled =
 /** What is known of a tool before it is opened. */
 export interface ToolName {
   readonly name: string;
+  /** Only agents that name it have it: others would pay for its schema with each turn. */
+  readonly onDemand?: true;
   /**
    * The runtime uses this tool where it does such a thing itself, or obeys the rules for it: a script that a schedule runs,
    * an address that is checked, a file that is handed over or that a command touches. At most one tool for each.
@@ -161,6 +164,8 @@ export type EngineCall =
   | { kind: 'question'; text: string; reason: string; early: boolean }
   | { kind: 'task'; task: TaskCall }
   | { kind: 'hand-over'; to: string; brief: string }
+  /** Values of a text that the caller does not see. */
+  | { kind: 'extract'; path: string; fields: readonly Field[] }
   /** Words for a person; nobody waits for an answer. */
   | { kind: 'message'; to: string; text: string };
 
