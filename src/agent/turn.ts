@@ -193,7 +193,9 @@ async function steps(turn: Turn): Promise<void> {
     if (deps.paused(agent.name)) return setAside(turn);
     const senders = log.claim.task.origin?.senders ?? [];
     const givers = senders.flatMap((name) => deps.governance().agents.get(name) ?? []);
-    const outcome = await step({ ...turn, agent: within(agent, givers, deps.sandboxed) }, next);
+    let zone: string | null = null;
+    const bound = within(agent, givers, deps.sandboxed);
+    const outcome = await step({ ...turn, agent: bound, zone: () => (zone ??= deps.zone()) }, next);
     if (outcome === 'end') return;
     if (outcome !== 'on') return fail(turn, outcome);
   }

@@ -56,6 +56,7 @@ const PLACES = [
   '/agents',
   '/inbox',
   '/models',
+  '/costs',
   '/nowhere',
 ];
 

@@ -115,4 +115,6 @@ export interface Turn {
 /** The same at a step, with its agent as it is in force at that step. */
 export interface AgentTurn extends Turn {
   readonly agent: Agent;
+  /** The zone by whose clock the network lives, looked up once a step: to ask the machine for it takes long. */
+  zone(): string;
 }
