@@ -13,20 +13,18 @@ import {
   type BoardView,
   type ChainNode,
   type NetEntry,
-} from '../../src/core/api/views.ts';
-import type {
-  ConversationEntry,
-  ConversationSummary,
-  DiffView,
-  ModelDesk,
-  RunsPage,
-  RunsQuery,
-  RunStep,
-  RunView,
-  SetupRequest,
-  Standing,
-  ViewChange,
-  Views,
+  type ConversationEntry,
+  type ConversationSummary,
+  type DiffView,
+  type ModelDesk,
+  type RunsPage,
+  type RunsQuery,
+  type RunStep,
+  type RunView,
+  type SetupRequest,
+  type Standing,
+  type ViewChange,
+  type Views,
 } from '../../src/core/api/views.ts';
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
@@ -374,6 +372,7 @@ export class Scene {
     exact: async (_run, hash) => this.exact.get(hash) ?? null,
     diff: async (id) => this.find(id)?.diff ?? null,
     file: async (_agent, _session, hash) => this.files.get(hash) ?? null,
+    origin: async () => null,
     net: async ({ agent: name = '', limit }) => ({
       sent: this.sent.filter((each) => each.agent === name).slice(0, limit),
       next: null,

@@ -14,6 +14,7 @@ export type Route =
   | { name: 'rights'; agent: string }
   | { name: 'inbox' }
   | { name: 'models' }
+  | { name: 'costs' }
   | { name: 'nowhere' };
 
 export function parse(path: string, search: string): Route {
@@ -28,7 +29,8 @@ export function parse(path: string, search: string): Route {
   if (first === 'work' && second && !third) return { name: 'item', task: second };
   if (first === 'work' && second && third === 'exact' && fourth) return { name: 'exact', task: second, hash: fourth };
   if (first === 'agents' && second && !third) return { name: 'rights', agent: second };
-  if ((first === 'agents' || first === 'inbox' || first === 'models') && !second) return { name: first };
+  if ((first === 'agents' || first === 'inbox' || first === 'models' || first === 'costs') && !second)
+    return { name: first };
   return { name: 'nowhere' };
 }
 
@@ -72,6 +74,7 @@ export function href(route: Route): string {
     case 'agents':
     case 'inbox':
     case 'models':
+    case 'costs':
       return `/${route.name}`;
   }
 }

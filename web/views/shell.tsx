@@ -20,6 +20,7 @@ import { HomeView } from './home.tsx';
 import { InboxView } from './inbox.tsx';
 import { ItemView } from './item.tsx';
 import { LoggedOut } from './logged-out.tsx';
+import { CostsView } from './costs.tsx';
 import { ModelsView } from './models.tsx';
 import { RightsView } from './rights.tsx';
 import { WorkView } from './work.tsx';
@@ -92,6 +93,8 @@ function View({ route }: { route: Route }): JSX.Element {
       return <InboxView />;
     case 'models':
       return <ModelsView />;
+    case 'costs':
+      return <CostsView />;
     case 'nowhere':
       return (
         <div class="page">
@@ -205,6 +208,7 @@ const TITLES: Partial<Record<Route['name'], string>> = {
   rights: 'Rights',
   inbox: 'Inbox',
   models: 'Models',
+  costs: 'Costs',
   exact: 'Exact record',
 };
 
