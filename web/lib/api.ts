@@ -1,3 +1,4 @@
+import type { CostReport, CostsBy } from '../../src/core/api/costs.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { AgentState, Pending, RuntimeStatus } from '../../src/core/api/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
@@ -73,8 +74,8 @@ const UNREACHABLE = 'Ruche does not answer.';
 const FOREIGN =
   'The answer does not come from Ruche but from something in between, such as the login page of a proxy. Reload this page.';
 
-/** Everything this page knows of the gateway. `out` is called when it no longer knows who we are. */
-export function createApi(out: () => void) {
+/** How the gateway is asked. */
+function openWire(out: () => void) {
   let known = true;
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
     // A person who is not logged in is asked to; asking the gateway on would only fill its log.
@@ -102,7 +103,12 @@ export function createApi(out: () => void) {
     const headers = { 'content-type': 'application/json' };
     return request(path, { method: 'POST', headers, body: JSON.stringify(body) }).then((response) => read<T>(response));
   };
+  return { request, get, post };
+}
 
+/** Everything this page knows of the gateway. `out` is called when it no longer knows who we are. */
+export function createApi(out: () => void) {
+  const { request, get, post } = openWire(out);
   return {
     me: () => get<unknown>(ME),
     /** The page itself, as it is served now. */
@@ -138,6 +144,7 @@ export function createApi(out: () => void) {
     escalations: async () => (await get<{ escalations: EscalationState[] }>('/api/escalations')).escalations,
     acknowledge: (escalation: string) => post<unknown>(`/api/escalations/${id(escalation)}/ack`, {}),
     failures: async () => (await get<{ failures: FailureView[] }>('/api/failures')).failures,
+    costs: (by: CostsBy) => get<CostReport>(`/api/costs?${query({ by })}`),
     models: () => get<ModelsView>('/api/models'),
     testModel: (ref: string) => post<ModelTest>('/api/models/test', { ref }),
     setup: (wanted: SetupRequest) => post<SetupResult>('/api/setup', wanted),

@@ -13,6 +13,7 @@ export type Route =
   | { name: 'agents' }
   | { name: 'inbox' }
   | { name: 'models' }
+  | { name: 'costs' }
   | { name: 'nowhere' };
 
 export function parse(path: string, search: string): Route {
@@ -26,7 +27,8 @@ export function parse(path: string, search: string): Route {
   if (first === 'board' && !second) return { name: 'board', agent: of.get('agent') ?? '' };
   if (first === 'work' && second && !third) return { name: 'item', task: second };
   if (first === 'work' && second && third === 'exact' && fourth) return { name: 'exact', task: second, hash: fourth };
-  if ((first === 'agents' || first === 'inbox' || first === 'models') && !second) return { name: first };
+  if ((first === 'agents' || first === 'inbox' || first === 'models' || first === 'costs') && !second)
+    return { name: first };
   return { name: 'nowhere' };
 }
 
@@ -68,6 +70,7 @@ export function href(route: Route): string {
     case 'agents':
     case 'inbox':
     case 'models':
+    case 'costs':
       return `/${route.name}`;
   }
 }

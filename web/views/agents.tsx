@@ -29,6 +29,9 @@ export function AgentsView(): JSX.Element {
   return (
     <div class="page wide-page">
       <h1>Agents</h1>
+      <p class="quiet">
+        <a href={href({ name: 'costs' })}>Costs</a>
+      </p>
       <Await of={network.state} what="the agents" retry={() => void network.refresh()}>
         {({ agents }) =>
           agents.length === 0 ? (

@@ -20,6 +20,7 @@ import { HomeView } from './home.tsx';
 import { InboxView } from './inbox.tsx';
 import { ItemView } from './item.tsx';
 import { LoggedOut } from './logged-out.tsx';
+import { CostsView } from './costs.tsx';
 import { ModelsView } from './models.tsx';
 import { WorkView } from './work.tsx';
 
@@ -89,6 +90,8 @@ function View({ route }: { route: Route }): JSX.Element {
       return <InboxView />;
     case 'models':
       return <ModelsView />;
+    case 'costs':
+      return <CostsView />;
     case 'nowhere':
       return (
         <div class="page">
@@ -200,6 +203,7 @@ const TITLES: Partial<Record<Route['name'], string>> = {
   agents: 'Agents',
   inbox: 'Inbox',
   models: 'Models',
+  costs: 'Costs',
   exact: 'Exact record',
 };
 
