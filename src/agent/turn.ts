@@ -193,7 +193,9 @@ async function steps(turn: Turn): Promise<void> {
     if (deps.paused(agent.name)) return setAside(turn);
     const senders = log.claim.task.origin?.senders ?? [];
     const givers = senders.flatMap((name) => deps.governance().agents.get(name) ?? []);
-    const outcome = await step({ ...turn, agent: within(agent, givers, deps.sandboxed) }, next);
+    let zone: string | null = null;
+    const bound = within(agent, givers, deps.sandboxed);
+    const outcome = await step({ ...turn, agent: bound, zone: () => (zone ??= deps.zone()) }, next);
     if (outcome === 'end') return;
     if (outcome !== 'on') return fail(turn, outcome);
   }
@@ -316,7 +318,7 @@ async function startRun(deps: AgentDeps, claim: Claim, asker: string): Promise<R
     base,
     ...(foreign === null ? {} : { foreign }),
   };
-  const labels = unionLabels(task.labels, conversation.labels);
+  const labels = unionLabels(task.labels, conversation.labels, await deps.agentLabels(agent));
   const stream = runStream(data.run);
   const event = { type: 'run.started' as const, data, stream, labels };
   const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));

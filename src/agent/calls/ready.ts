@@ -29,7 +29,7 @@ export const policyFacts = (turn: AgentTurn): PolicyFacts => ({
 
 const sendersOf = ({ log }: AgentTurn): string[] => log.claim.task.origin?.senders ?? [];
 
-function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
+function runFacts({ deps, agent, log, zone }: AgentTurn): DecisionRecord['facts'] {
   const governance = deps.governance();
   const { task } = log.claim;
   return {
@@ -40,7 +40,7 @@ function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
     ...(log.asker === task.from ? {} : { asker: log.asker }),
     queue: task.queue,
     at: deps.clock.now(),
-    zone: deps.zone(),
+    zone: zone(),
     costUsd: log.state.costUsd,
   };
 }
