@@ -245,6 +245,7 @@ export function parseSettings(
       providers,
       tiers: tiersOf(tiers),
       ...(routing === undefined ? {} : { routing: routingOf(routing) }),
+      ...(value.models?.sparing === false ? { sparing: false as const } : {}),
       rules: rules.map(toRule),
       ...(value.policy?.contacts === undefined ? {} : { contacts: value.policy.contacts }),
       channels,
