@@ -15,6 +15,7 @@ import { startGateway, type GatewayOptions } from '../gateway/server.ts';
 import { startExport } from '../journal/export.ts';
 import { Pauses } from '../runtime/pauses.ts';
 import { record } from '../scheduler/worker.ts';
+import { openCosts } from '../spend/costs.ts';
 import { startTrust } from '../trust/trust.ts';
 import { openViews } from '../views/open.ts';
 import { join } from 'node:path';
@@ -71,7 +72,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   parts.defer(noteUses(adapters));
   const policy = openLivePolicy(adapters, agents);
   const publicUrl = (): string | null => trust.current().settings.publicUrl ?? null;
-  const served = { ...options, ...adapters, ...page, views, desk: setup, policy, vault, runtime, publicUrl };
+  const costs = openCosts(agents);
+  const served = { ...options, ...adapters, ...page, views, desk: setup, policy, costs, vault, runtime, publicUrl };
   const gateway = await startGateway(served);
   parts.defer(() => gateway.close());
 

@@ -279,11 +279,22 @@ function agreeing(command: MakeCommand, act: MakeAct, io: Io): void {
     );
 }
 
-/** What the rules say. */
+/** What the rules say, and what it costs. */
 function ruling(command: MakeCommand, act: MakeAct, io: Io): void {
+  command('costs [action]', 'show what was spent, what it comes to and what is left; correct: put right a wrong price')
+    .option('--by <what>', 'agent (usual), model, task, day, person or queue')
+    .option('--since <time>', 'since then: 12h, 30d, or a date; the beginning of the month unless given')
+    .option('--model <name>', 'correct: the model, as PROVIDER/MODEL')
+    .option('--input <usd>', 'correct: dollars for a million tokens of input')
+    .option('--output <usd>', 'correct: dollars for a million tokens of output')
+    .option('--cached <usd>', 'correct: dollars for a million tokens of input that was cached')
+    .option('--json', 'print JSON')
+    .action((action: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./costs.ts')).costs(io, options, action, flags)),
+    );
   command(
     'policy <action> [words...]',
-    'explain AGENT "shell: git push": what the rules say about a call, and why; rehearse: what changed rules would have decided',
+    'explain AGENT "shell: git push": what the rules say, and why; test FILE: whether cases hold; rehearse: what changed rules would have decided; stats: who was asked what',
   )
     .option('--labels <list>', 'explain: as in a run with these labels: untrusted, private')
     .option('--sender <who>', 'explain: as if this one had asked: owner, CHANNEL:ADDRESS, agent:NAME …')
@@ -292,7 +303,7 @@ function ruling(command: MakeCommand, act: MakeAct, io: Io): void {
       '--at <what>',
       'explain: as at this time, such as 2026-11-23T08:15; rehearse: rules of a file, folder or commit',
     )
-    .option('--since <time>', 'rehearse: decisions since then: 12h, 30d (usual), or a date')
+    .option('--since <time>', 'rehearse, stats: what was decided since then: 12h, 30d (usual), or a date')
     .option('--cost <usd>', 'explain: as in a run that has cost this much')
     .option('--vouched <names>', 'explain: as if somebody had approved the values of these arguments')
     .option('--json', 'print JSON')

@@ -4,6 +4,7 @@ import type { ProviderKind } from '../core/agent.ts';
 import { SECRET_REFERENCE } from '../core/ids.ts';
 import { openWall } from '../core/time/wall.ts';
 import { bareOrigin } from '../core/net/host.ts';
+import { casesSchema } from './policy-cases.ts';
 import { networkSchema } from './network-schema.ts';
 import { budgetSchema, networkBudgetSchema } from './budget-schema.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
@@ -425,5 +426,6 @@ export function editorSchemas({
   return {
     'ruche.schema.json': make(settingsSchema(providers).extend({ channels: channels(entry) }), 'ruche.yaml'),
     'agent.schema.json': make(agentSchema, 'Front matter of an AGENT.md'),
+    'policy-cases.schema.json': make(casesSchema, 'Cases of ruche policy test'),
   };
 }

@@ -1,4 +1,5 @@
 import { StoreUnavailable } from '../core/ports/store.ts';
+import type { CostDesk } from '../core/api/costs.ts';
 import type { PolicyDesk } from '../core/api/policy.ts';
 import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
@@ -16,6 +17,7 @@ import {
   proveOwn,
 } from './api/login.ts';
 import { streamEvents, streamLive } from './api/streams.ts';
+import * as costs from './api/costs.ts';
 import * as policy from './api/policy.ts';
 import * as secrets from './api/secrets.ts';
 import * as standing from './api/standing.ts';
@@ -113,6 +115,7 @@ export function endpointsOf(context: GatewayContext): readonly Endpoint[] {
 
   if (context.views) viewRoutes(on, context, context.views);
   if (context.desk) deskRoutes(on, context, context.desk);
+  if (context.costs) costRoutes(on, context, context.costs);
   if (context.policy) policyRoutes(on, context, context.policy);
   if (context.secrets) secretRoutes(on, context, context.secrets);
   if (context.logins) loginRoutes(on, context, context.logins);
@@ -171,6 +174,11 @@ function deskRoutes(on: On, context: GatewayContext, desk: ModelDesk): void {
   on('GET', '/api/models', (request) => control.getModels(context, desk, request));
   on('POST', '/api/models/test', (request) => control.testModel(context, desk, request));
   on('POST', '/api/setup', (request) => control.setUpModel(context, desk, request));
+}
+
+function costRoutes(on: On, context: GatewayContext, desk: CostDesk): void {
+  on('GET', '/api/costs', (request) => costs.getCosts(desk, request));
+  on('POST', '/api/costs/correct', (request) => costs.correctPrice(context, desk, request));
 }
 
 function policyRoutes(on: On, context: GatewayContext, desk: PolicyDesk): void {

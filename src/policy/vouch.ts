@@ -111,6 +111,8 @@ function amountsIn(text: string): Typed[] {
 
 /** A word that tells one record from others. */
 const MIN_WORD = 4;
+/** What is shorter stands in any text. */
+const MIN_TEXT = 3;
 /** An id that is as long as this is nothing else by chance. */
 const MIN_ID = 6;
 
@@ -178,7 +180,7 @@ function inRecord({ value, kind }: Critical, chosen: readonly Chosen[]): Chosen 
 }
 
 function inWords({ value, kind }: Critical, words: readonly Words[]): Words | undefined {
-  if (kind === 'id' && value.length < MIN_ID) return undefined;
+  if (value.length < (kind === 'id' ? MIN_ID : MIN_TEXT)) return undefined;
   return words.find(({ text }) => (kind === 'link' ? linkStandsIn(value, text) : standsIn(value, text)));
 }
 

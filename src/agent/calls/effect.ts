@@ -125,12 +125,16 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
 export async function stillAllowed(turn: AgentTurn, ready: ToolCall | EngineToolCall): Promise<boolean> {
+  const { log } = turn;
   const { call } = ready;
   const judged = await judge(turn, ready);
   const { verdict } = judged.decision;
   if (verdict === 'ask' && call.approval !== null) return true;
   // What a rule had allowed, and one has come to ask for, rests on a grant from now on.
-  if (verdict !== 'allow' || (judged.use !== null && judged.use.grant !== call.grant)) decided(turn, ready, judged);
+  const anew = judged.use !== null && judged.use.grant !== call.grant;
+  // The record says what it was let through with, not what was known before the calls beside it had read.
+  const tainted = call.approval === null && log.state.labels.length > call.labels.length;
+  if (verdict !== 'allow' || anew || tainted) decided(turn, ready, judged);
   return verdict === 'allow';
 }
 

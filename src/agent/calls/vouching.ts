@@ -79,7 +79,7 @@ async function ownersWords({ deps, log }: AgentTurn, { id, agent, session }: Tas
 
 /**
  * The words of a schedule or trigger as its file has them, without what an event has put into them; those of a task that a
- * person made. What was made by a run that had read text from outside has its labels, and vouches for nothing.
+ * person made, or put into an inbox. What was made by a run that had read text from outside has its labels, and vouches for nothing.
  */
 async function writtenByPeople({ deps }: AgentTurn, task: Task): Promise<Words[]> {
   const { agent, from } = task;
@@ -91,7 +91,7 @@ async function writtenByPeople({ deps }: AgentTurn, task: Task): Promise<Words[]
       : triggers.find(({ name }) => `trigger:${triggerId(agent, name)}` === from);
   if (rule !== undefined && (kind === 'trigger' || task.labels.length === 0))
     return rule.work.kind === 'task' ? [{ text: rule.work.text, by: from }] : [];
-  if (kind !== 'person' || task.content === null || task.labels.length > 0) return [];
+  if ((kind !== 'person' && kind !== 'file') || task.content === null || task.labels.length > 0) return [];
   const given = await readJson<TaskContent>(deps.store, task.content);
   const text = [given?.title, given?.text].filter(Boolean).join('\n');
   return [{ text, by: task.id }];

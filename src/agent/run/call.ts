@@ -1,4 +1,5 @@
 import type { Effect } from '../../core/event.ts';
+import type { Label } from '../../core/labels.ts';
 import type { ModelMessage } from '../../core/model.ts';
 
 /** `asking`: a person will be asked once everything before it is done. */
@@ -23,6 +24,8 @@ export interface CallState {
   answer: string | null;
   /** Tasks whose end the call waits for. */
   tasks: string[];
+  /** Labels of the run when it was last decided on. */
+  labels: readonly Label[];
   /** Why a person is to be asked. */
   asks: { rule: string; reason: string; approvers: number } | null;
   /** The grant that has let it through. */
@@ -60,6 +63,7 @@ export function newCalls({ run, step }: { run: string; step: number }, answer: M
       grant: null,
       uses: new Set(),
       note: '',
+      labels: [],
       refusal: null,
       result: null,
     });

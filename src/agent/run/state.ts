@@ -212,6 +212,7 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
     case 'decision.made': {
       const call = state.calls.find((each) => each.id === event.data.call);
       if (!call) return;
+      call.labels = event.labels;
       const { verdict, rule, reason, approvers = 1 } = event.data;
       if (verdict === 'allow') Object.assign(call, { phase: 'allowed', grant: idIn('grant', rule) });
       if (verdict === 'ask') Object.assign(call, { phase: 'asking', asks: { rule, reason, approvers } });
