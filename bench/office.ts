@@ -123,12 +123,11 @@ export const TASKS: readonly OfficeTask[] = [
   task(
     'search for what is overdue',
     folder('cases', 30, 200, 5),
-    turn(0, 'Go through the cases and tell me which invoices are open and which contracts are.', [
-      ...range(12).flatMap((n): Step[] => [
-        searches(n % 3 === 0 ? 'invoice' : 'contract'),
-        ...reads([`cases/${n}.md`]),
-      ]),
-    ]),
+    turn(
+      0,
+      'Go through the cases and tell me which invoices are open and which contracts are.',
+      range(12).flatMap((n): Step[] => [searches(n % 3 === 0 ? 'invoice' : 'contract'), ...reads([`cases/${n}.md`])]),
+    ),
   ),
   task(
     'prepare a meeting, with pauses',
@@ -195,8 +194,10 @@ export const TASKS: readonly OfficeTask[] = [
   task(
     'clean a list of customers',
     Object.fromEntries([csv('customers.csv', 400, 1_000)]),
-    turn(0, 'Mark the customers of customers.csv that have paid, step by step.', [
-      ...range(10).flatMap((n): Step[] => [
+    turn(
+      0,
+      'Mark the customers of customers.csv that have paid, step by step.',
+      range(10).flatMap((n): Step[] => [
         ...reads(['customers.csv']),
         {
           calls: [
@@ -211,7 +212,7 @@ export const TASKS: readonly OfficeTask[] = [
           ],
         },
       ]),
-    ]),
+    ),
   ),
   task(
     'translate ten pages',
@@ -251,9 +252,11 @@ export const TASKS: readonly OfficeTask[] = [
   task(
     'check the budget across three tables',
     Object.fromEntries([csv('plan.csv', 250, 1), csv('actual.csv', 250, 1), csv('orders.csv', 250, 1)]),
-    turn(0, 'Where do plan, actual and orders differ?', [
-      ...range(6).flatMap((): Step[] => [...reads(['plan.csv', 'actual.csv'], 2), ...reads(['orders.csv'])]),
-    ]),
+    turn(
+      0,
+      'Where do plan, actual and orders differ?',
+      range(6).flatMap((): Step[] => [...reads(['plan.csv', 'actual.csv'], 2), ...reads(['orders.csv'])]),
+    ),
     turn(3, 'Write down the three largest.', [again('plan.csv', 'actual.csv'), writes('differences.md', 100)]),
   ),
   task(
