@@ -193,7 +193,9 @@ async function steps(turn: Turn): Promise<void> {
     if (deps.paused(agent.name)) return setAside(turn);
     const senders = log.claim.task.origin?.senders ?? [];
     const givers = senders.flatMap((name) => deps.governance().agents.get(name) ?? []);
-    const outcome = await step({ ...turn, agent: within(agent, givers, deps.sandboxed) }, next);
+    let zone: string | null = null;
+    const bound = within(agent, givers, deps.sandboxed);
+    const outcome = await step({ ...turn, agent: bound, zone: () => (zone ??= deps.zone()) }, next);
     if (outcome === 'end') return;
     if (outcome !== 'on') return fail(turn, outcome);
   }
@@ -305,13 +307,24 @@ async function startRun(deps: AgentDeps, claim: Claim, asker: string): Promise<R
   const { commit: config } = deps.governance();
   const conversation = await deps.conversations.load(deps.store, conversationId(agent, session));
   const base = await deps.workspace.head();
-  const data = { run: deps.ids.next('run'), task: task.id, agent, session, attempt, config, base };
-  const labels = unionLabels(task.labels, conversation.labels);
+  const { foreign } = conversation;
+  const data = {
+    run: deps.ids.next('run'),
+    task: task.id,
+    agent,
+    session,
+    attempt,
+    config,
+    base,
+    ...(foreign === null ? {} : { foreign }),
+  };
+  const labels = unionLabels(task.labels, conversation.labels, await deps.agentLabels(agent));
   const stream = runStream(data.run);
   const event = { type: 'run.started' as const, data, stream, labels };
   const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));
+  const values = foreign === null ? null : await loadJson<readonly string[]>(deps.store, foreign);
   const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: cause, asker });
-  log.emit({ type: 'run.started', data }, null, { key: runKey(task.id) });
+  log.emit({ type: 'run.started', data }, values, { key: runKey(task.id) });
   return log;
 }
 

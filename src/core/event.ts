@@ -64,8 +64,19 @@ export type Body =
   /** One turn's contribution to the conversation: the model messages of the run, in order. */
   | {
       type: 'turn.ended';
-      /** `seen`: what the conversation has looked at so far, as JSON: a list of path and blob oid. Without it nothing was added. `cold`: it was quiet for long before. */
-      data: { run: string; task: string; status: TaskStatus; messages: BlobRef[]; seen?: BlobRef; cold?: true };
+      /**
+       * `seen`: what the conversation has looked at so far, as JSON: a list of path and blob oid. Without it nothing was added. `cold`:
+       * it was quiet for long before. `foreign`: all values it holds that were taken out of texts from outside.
+       */
+      data: {
+        run: string;
+        task: string;
+        status: TaskStatus;
+        messages: BlobRef[];
+        seen?: BlobRef;
+        cold?: true;
+        foreign?: BlobRef;
+      };
     }
   | {
       type: 'conversation.compacted';
@@ -196,6 +207,8 @@ export type Body =
         config: string;
         /** Commit the run's view of the workspace starts at. */
         base: string;
+        /** Values that its conversation holds and that were taken out of texts from outside. */
+        foreign?: BlobRef;
       };
     }
   | { type: 'run.resumed'; data: { worker: string; step: number; config: string } }

@@ -30,6 +30,8 @@ export interface CriticalValue {
   value: string;
   /** Why it may be used with outside data in the run; null: nobody has vouched for it. */
   vouched: 'owner' | 'contact' | 'constant' | 'record' | 'endorsed' | null;
+  /** It was taken out of a text from outside, or holds something that was. */
+  foreign?: true;
   /** What vouches for it: the id of a message, task, grant or endorsement, the name of a contact or record. */
   by?: string;
 }

@@ -18,7 +18,7 @@ import { unknownText } from '../core/text/unknown.ts';
 import { globProblem, kindOfValue } from '../policy/standing.ts';
 import { answered, type MailDeps, settleWait, startOf, wrongKind } from './pending.ts';
 import type { Standing } from './standing.ts';
-import { votesFor } from './votes.ts';
+import { votesFor } from '../core/records/votes.ts';
 
 export type ApproveDeps = Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact' | 'answerHeld' | 'standing' | 'person'>;
 

@@ -15,7 +15,7 @@ import { Mutex } from '../core/time/mutex.ts';
 import type { AskedAbout } from '../core/standing.ts';
 import { visibleLine } from '../core/text/untrusted.ts';
 import type { Standing } from './standing.ts';
-import { likeApproved, votesFor } from './votes.ts';
+import { likeApproved, votesFor } from '../core/records/votes.ts';
 
 export type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
 

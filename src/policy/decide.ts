@@ -224,6 +224,16 @@ function flow(seen: Seen, facts: PolicyFacts): Decision[] {
   return [builtin('ask', 'rule-of-two', `${why}, so a person decides.${what}`)];
 }
 
+/** A value out of a text from outside says nothing by itself, but may be what somebody wants a call to be about. */
+function takenOut(seen: Seen, facts: PolicyFacts): Decision[] {
+  if (!leaves(seen.call, facts)) return [];
+  const open = (facts.critical ?? []).filter(({ vouched, foreign }) => foreign === true && vouched === null);
+  if (open.length === 0) return [];
+  const named = [...new Set(open.map(({ name }) => shown(name)))].join(', ');
+  const why = `A value was taken out of a text from outside, and nobody has vouched for it: ${named}.`;
+  return [builtin('ask', 'foreign-value', why)];
+}
+
 /** Everything that speaks of a call, of which the strictest counts. */
 export function voices(call: PolicyCall, facts: PolicyFacts): Voice[] {
   // Tool names are what providers accept; anything else, such as config.patch, is no tool whatever a list says.
@@ -232,7 +242,13 @@ export function voices(call: PolicyCall, facts: PolicyFacts): Voice[] {
   if (!facts.tools.includes(call.tool))
     return [builtin('deny', 'agent-tools', `${call.tool} is not among the agent's tools.`)];
   const { seen, limits } = look(call, facts);
-  return [...limits, ...restrictions(seen, facts), ...judgeParts(seen, facts), ...flow(seen, facts)];
+  return [
+    ...limits,
+    ...restrictions(seen, facts),
+    ...judgeParts(seen, facts),
+    ...flow(seen, facts),
+    ...takenOut(seen, facts),
+  ];
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   type ToolCall,
 } from './ready.ts';
 import { aboutCall } from './asking.ts';
+import { extractValues } from './extract.ts';
 import { runCalls, stillAllowed } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
 import type { CallState } from '../run/call.ts';
@@ -104,6 +105,9 @@ async function engineCall(turn: AgentTurn, ready: EngineToolCall): Promise<boole
       return callTask(turn, call, what.task);
     case 'hand-over':
       handOver(turn, call, what);
+      return false;
+    case 'extract':
+      await extractValues(turn, call, what);
       return false;
     case 'message':
       await tellPerson(turn, call, what);

@@ -16,6 +16,7 @@ import { ownerAddresses } from '../../core/recipient.ts';
 import type { Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
+import { isForeign } from '../../core/extract.ts';
 import { unknownText } from '../../core/text/unknown.ts';
 import { grantUse, recordUse } from './granting.ts';
 import { vouchersOf } from './vouching.ts';
@@ -28,7 +29,7 @@ export const policyFacts = (turn: AgentTurn): PolicyFacts => ({
 
 const sendersOf = ({ log }: AgentTurn): string[] => log.claim.task.origin?.senders ?? [];
 
-function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
+function runFacts({ deps, agent, log, zone }: AgentTurn): DecisionRecord['facts'] {
   const governance = deps.governance();
   const { task } = log.claim;
   return {
@@ -39,7 +40,7 @@ function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
     ...(log.asker === task.from ? {} : { asker: log.asker }),
     queue: task.queue,
     at: deps.clock.now(),
-    zone: deps.zone(),
+    zone: zone(),
     costUsd: log.state.costUsd,
   };
 }
@@ -56,10 +57,15 @@ export async function callFacts(
 ): Promise<PolicyFacts> {
   const facts = policyFacts(turn);
   const values = criticalValues(ready.tool, ready.input);
-  if (facts.labels.length === 0 || !leaves(call, facts))
+  const { foreign } = turn.log.state;
+  if ((facts.labels.length === 0 && foreign.size === 0) || !leaves(call, facts))
     return { ...facts, critical: values.map(({ name, value }) => ({ name, value, vouched: null })) };
   const pays = values.some(({ kind }) => kind === 'amount');
-  return { ...facts, critical: vouch(values, await vouchersOf(turn, ready.call, pays), ready.tool) };
+  const vouched = vouch(values, await vouchersOf(turn, ready.call, pays), ready.tool);
+  return {
+    ...facts,
+    critical: vouched.map((each) => (isForeign(each.value, foreign) ? { ...each, foreign: true } : each)),
+  };
 }
 
 /** How often the calls of one answer may ask a person: among more, nobody finds the one that matters. */

@@ -38,6 +38,19 @@ export function giveResult(log: RunLog, call: CallState, ok: boolean, words: str
   log.emit({ type: 'tool.returned', data }, record);
 }
 
+/** The same with values out of a text: no words of it, and known as somebody else's. */
+export function giveExtracted(
+  log: RunLog,
+  call: CallState,
+  { text, labels, foreign }: { text: string; labels: readonly Label[]; foreign: readonly string[] },
+): void {
+  const record: ToolRecord = { ok: true, text, full: null, changes: [], seen: {}, foreign };
+  const { id, tool } = call;
+  const result = log.put(record);
+  const data = { call: id, tool, ok: true, result, labels: [...labels], ms: 0, reconciled: false };
+  log.emit({ type: 'tool.returned', data }, record);
+}
+
 /** The same with a text that may be long, and that others have had a hand in. */
 export function giveText(
   { deps, log }: Turn,

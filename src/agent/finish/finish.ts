@@ -191,6 +191,9 @@ async function tasksOf(turn: Turn): Promise<Ended[]> {
   );
 }
 
+/** Values out of texts that a conversation remembers as somebody else's. */
+const MAX_FOREIGN = 1_000;
+
 function endTask(
   turn: Turn,
   ended: readonly Ended[],
@@ -212,7 +215,8 @@ function endTask(
   const { state, claim } = log;
   const { run, cold } = state;
   const result = log.put(content);
-  const data = { run, task: claim.task.id, status, ...turnEnd, ...(cold && { cold }) };
+  const foreign = state.foreign.size === 0 ? {} : { foreign: log.put([...state.foreign].slice(-MAX_FOREIGN)) };
+  const data = { run, task: claim.task.id, status, ...turnEnd, ...(cold && { cold }), ...foreign };
   log.emit({ type: 'turn.ended', data }, null, {
     stream: log.subject,
   });

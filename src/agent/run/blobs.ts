@@ -17,6 +17,8 @@ export interface ToolRecord {
   seen: Record<string, string | null>;
   /** What the service keeps, of which it tells. */
   records?: readonly KeptRecord[];
+  /** Values in it that were taken out of a text from outside. */
+  foreign?: readonly string[];
 }
 
 /** The blob of `model.called`: every part of the request by hash, so that a long conversation is stored once. */
@@ -31,6 +33,8 @@ export interface Manifest {
   tokens?: number;
   /** When it was, where the messages tell the time anew. */
   told?: number;
+  /** Labels whose consequences the messages tell anew. */
+  labelled?: Label[];
   /** This run's own messages that stand shortened in `messages`, by their place in it, as they are. */
   whole?: Record<number, BlobRef>;
   /** It was quiet for so long before the run that no provider has the conversation in its cache. */

@@ -19,6 +19,8 @@ export interface Conversation {
   labels: Label[];
   /** What its turns have looked at. */
   seen: BlobRef | null;
+  /** Values that were taken out of texts from outside. */
+  foreign: BlobRef | null;
 }
 
 const emptyConversation = (): Conversation => ({
@@ -27,6 +29,7 @@ const emptyConversation = (): Conversation => ({
   messages: [],
   labels: [],
   seen: null,
+  foreign: null,
   endedAt: null,
 });
 
@@ -55,7 +58,9 @@ function foldConversation(before: Conversation, event: Event): Conversation {
       if (event.type === 'turn.ended') next.endedAt = event.at;
       next.messages = [...before.messages, ...said];
       next.labels = unionLabels(before.labels, event.labels);
-      if (event.type === 'turn.ended') next.seen = event.data.seen ?? before.seen;
+      if (event.type !== 'turn.ended') return next;
+      next.seen = event.data.seen ?? before.seen;
+      next.foreign = event.data.foreign ?? before.foreign;
       return next;
     }
     case 'conversation.compacted':

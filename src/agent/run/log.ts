@@ -159,6 +159,8 @@ function contentOf(event: Event): BlobRef | null {
       return event.data.request;
     case 'model.answered':
       return event.data.answer;
+    case 'run.started':
+      return event.data.foreign ?? null;
     case 'tool.returned':
       return event.data.result;
     case 'approval.answered':

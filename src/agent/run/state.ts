@@ -35,6 +35,8 @@ export interface RunState {
   startedAt: number;
   /** The time that the model was told last; null before that. */
   told: number | null;
+  /** Labels of which the model was told. */
+  warned: readonly Label[];
   /** It was quiet for long before. */
   cold: boolean;
   /** Model calls so far. */
@@ -73,6 +75,8 @@ export interface RunState {
   labels: Label[];
   /** Where they came from, as far as the run itself has met it. */
   sources: LabelSource[];
+  /** Values that were taken out of texts from outside: nobody vouches for them. */
+  foreign: Set<string>;
   /** What services keep, as its tools have told of it. */
   records: readonly KeptRecord[];
   /** Failed model calls since the last answer. */
@@ -114,6 +118,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     base,
     startedAt: event.at,
     told: null,
+    warned: [],
     cold: false,
     step: 0,
     messages: [],
@@ -135,6 +140,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     looksAnew: false,
     labels: [...event.labels],
     sources: [],
+    foreign: new Set(),
     records: [],
     failures: [],
     model: null,
@@ -167,6 +173,7 @@ function mark({ marks, labels }: RunState, { path, oid }: Change): void {
 /** What `tool.returned` adds to the run's view. */
 function addResult(state: RunState, call: CallState | undefined, record: ToolRecord): void {
   if (record.records !== undefined) state.records = [...state.records, ...record.records].slice(-5000);
+  for (const value of record.foreign ?? []) state.foreign.add(value);
   for (const change of record.changes) {
     mark(state, change);
     const before = state.changes.get(change.path);
@@ -290,6 +297,8 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
     case 'model.called': {
       if (event.data.purpose !== 'turn') return;
+      // Its instructions may have become another's since it began.
+      addLabels(state, event.labels, 'the instructions of its agent');
       const manifest = content as Manifest;
       const { messages, turnFrom, whole = {} } = manifest;
       state.messages = messages.map((ref, at) => whole[at] ?? ref).slice(turnFrom);
@@ -301,6 +310,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.step = event.data.step;
       state.asked = manifest.tokens ?? 0;
       state.told = manifest.told ?? state.told;
+      state.warned = manifest.labelled ?? state.warned;
       return;
     }
     case 'model.answered': {
@@ -360,6 +370,9 @@ function rebase(state: RunState, onto: string, { changes, labels = [] }: Rebase)
 /** The run after one more event. `content` is the parsed blob of the events that have one. Changes `state` in place. */
 export function evolve(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
+    case 'run.started':
+      for (const value of (content as readonly string[] | null) ?? []) state.foreign.add(value);
+      return;
     case 'base.moved':
       // It landed in the middle of its work, and goes on from there.
       if (state.landing === 'done') {

@@ -1,6 +1,6 @@
-import type { EventOf } from '../core/event.ts';
-import { answeredKey } from '../core/records/matter.ts';
-import type { Reads } from '../core/ports/store.ts';
+import type { EventOf } from '../event.ts';
+import { answeredKey } from './matter.ts';
+import type { Reads } from '../ports/store.ts';
 
 /** Who has approved it, where it needs several: the first of each person. */
 export async function votesFor(
