@@ -318,7 +318,7 @@ async function startRun(deps: AgentDeps, claim: Claim, asker: string): Promise<R
     base,
     ...(foreign === null ? {} : { foreign }),
   };
-  const labels = unionLabels(task.labels, conversation.labels);
+  const labels = unionLabels(task.labels, conversation.labels, await deps.agentLabels(agent));
   const stream = runStream(data.run);
   const event = { type: 'run.started' as const, data, stream, labels };
   const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));

@@ -2,6 +2,7 @@ import { wrongAddress } from '../config/recipients.ts';
 import type { Adapters } from './adapters.ts';
 import { isConfined } from './builtin.ts';
 import { ConversationCache } from '../agent/run/conversation.ts';
+import { agentLabels } from '../agent/run/agent-labels.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
 import { Hindrances } from '../agent/run/hindrances.ts';
 import { LandingOrder } from '../agent/run/landing-order.ts';
@@ -70,6 +71,7 @@ export function openAgents(
     redactPieces: () => secrets.redactPieces(),
     emit: (delta) => hub.emit(delta),
     cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes, governance }, task, by),
+    agentLabels: (agent) => agentLabels({ ...adapters, governance }, agent),
     conversations: new ConversationCache(),
     landingOrder: new LandingOrder(adapters.clock),
     hindrances: new Hindrances(),

@@ -228,6 +228,11 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--since <time>', 'everything since then: 10m, 2h, 3d, or a date; the newest 50 unless given')
     .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./net.ts')).net(io, options, flags)));
+  command('show <path>', 'show where a file of the workspace came from: its labels, who set them and who cleared them')
+    .option('--json', 'print JSON')
+    .action((path: string, flags: Flags) =>
+      act(flags, async (options) => (await import('./show.ts')).show(io, options, path, flags)),
+    );
   command('agents [action] [name]', 'list the agents (list), or pause NAME, resume NAME')
     .option('--reason <text>', 'pause: the reason, for the record')
     .option('--all', 'pause or resume every agent')

@@ -11,6 +11,9 @@ import type { Trigger } from './trigger.ts';
 /** The settings of the network, at the root of the workspace. */
 export const SETTINGS_FILE = 'ruche.yaml';
 
+/** Files in the folder of an agent whose text belongs to its instructions, in this order after `AGENT.md`. */
+export const EXTRA_FILES = ['SOUL.md', 'IDENTITY.md', 'USER.md'] as const;
+
 /** What confines shell commands, by the name of its kind; `image` for a kind that takes one. */
 export interface SandboxChoice {
   kind: string;

@@ -163,6 +163,7 @@ function viewRoutes(on: On, context: GatewayContext, known: Views): void {
   on('GET', '/api/runs/:id/exact/:hash', (request) => views.getExact(known, request));
   on('GET', '/api/runs/:id/diff', (request) => views.getDiff(known, request));
   on('GET', '/api/files/:agent/:session/:hash', (request) => views.getFile(known, request));
+  on('GET', '/api/show', (request) => views.getShown(known, request));
   on('GET', '/api/net', (request) => views.getNet(known, request));
   on('GET', '/api/failures', (request) => views.getFailures(known, request));
   on('GET', '/api/live', (request) => streamLive(context, known, request));

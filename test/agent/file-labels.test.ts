@@ -154,3 +154,63 @@ test('a home that starts again finds the same labels', async () => {
     assert.deepEqual(await openFileLabels(loop.store), loop.deps.fileLabels);
   });
 });
+
+/** A tool that could carry data away. */
+const sendTool: Tool = {
+  ...outside,
+  name: 'send',
+  effect: 'send',
+  facts: () => ({ leaves: true }),
+  run: async () => ({ ok: true, text: 'sent', labels: [], changes: [] }),
+};
+
+const notes = ({ messages }: ModelRequest): string[] =>
+  messages.flatMap(({ parts: [part] }) =>
+    part?.type === 'text' && part.text.startsWith('[Ruche] This run has read ') ? [part.text.slice(8)] : [],
+  );
+
+test('the prompt says in one line what labels lead to, once they are set, and costs nothing before', async () => {
+  await withLoop(doing, { tools: [...TOOLS, sendTool] }, async (loop, _log, model) => {
+    await does(loop, ['read', { path: 'README.md' }]);
+    assert.deepEqual(model.whole.flatMap(notes), []);
+    await does(loop, ['outside', {}], ['read', { path: 'README.md' }], ['outside', { labels: ['private'] }]);
+    const [first = [], second = [], third = [], fourth = []] = model.whole.slice(-4).map(notes);
+    assert.deepEqual([first.length, second.length, third.length, fourth.length], [0, 1, 1, 2]);
+    assert.match(
+      second[0] ?? '',
+      /^This run has read text from outside\. Once it also reads private data, what leaves /,
+    );
+    assert.match(fourth[1] ?? '', /^This run has read private data and text from outside\. From now on what leaves /);
+    // What was sent before is the beginning of what is sent next: nothing a provider has cached is lost.
+    const [before, after] = model.whole.slice(-2);
+    assert.deepEqual(after?.messages.slice(0, before?.messages.length), before?.messages);
+    assert.equal(after?.system, before?.system);
+    // It stays what it was after a restart, and the next turn knows at once.
+    await loop.restart();
+    await loop.send('[]', `s${sessions}`);
+    assert.match(notes(model.whole.at(-1) as ModelRequest).at(-1) ?? '', /From now on what leaves/);
+  });
+});
+
+test('the line is true: what it announces asks, and what it does not mention does not', async () => {
+  await withLoop(doing, { tools: [...TOOLS, sendTool], rules: [allow] }, async (loop) => {
+    const verdicts = async (): Promise<string[]> =>
+      (await loop.events()).flatMap((event) =>
+        event.type === 'decision.made' && event.data.tool === 'send' ? [event.data.rule] : [],
+      );
+    await does(loop, ['outside', {}], ['send', {}]);
+    await does(loop, ['outside', { labels: ['private'] }], ['send', {}]);
+    assert.deepEqual(await verdicts(), ['may-send', 'may-send']);
+    const { status } = await loop.send(
+      JSON.stringify([
+        ['outside', { labels: ['private', 'untrusted'] }],
+        ['send', {}],
+      ]),
+      'both',
+    );
+    assert.equal(status, 'waiting');
+    assert.deepEqual((await verdicts()).at(-1), 'builtin:rule-of-two');
+  });
+});
+
+const allow = { id: 'may-send', verdict: 'allow', match: { tool: 'send' }, reason: '' } as const;

@@ -25,6 +25,7 @@ function company(): Scene {
   };
   const list = [call({ args: `{"command":"${LONG}"}`, ok: true, ms: 12, result: LONG, labels: ['private'] })];
   const diff = {
+    labels: {},
     commit: 'abcdef',
     cut: true,
     files: [

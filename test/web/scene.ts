@@ -372,6 +372,7 @@ export class Scene {
     exact: async (_run, hash) => this.exact.get(hash) ?? null,
     diff: async (id) => this.find(id)?.diff ?? null,
     file: async (_agent, _session, hash) => this.files.get(hash) ?? null,
+    origin: async () => null,
     net: async ({ agent: name = '', limit }) => ({
       sent: this.sent.filter((each) => each.agent === name).slice(0, limit),
       next: null,

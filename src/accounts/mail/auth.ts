@@ -127,7 +127,9 @@ export function authenticate(fields: readonly Field[], from: readonly string[], 
   const of = (method: string): Finding[] => results.findings.filter((finding) => finding.method === method);
   const spf = of('spf').map((each) => ({
     result: each.result,
-    domain: domainOf(each.properties.get('smtp.mailfrom') ?? each.properties.get('smtp.helo')),
+    domain: domainOf(
+      each.properties.get('smtp.mailfrom') ?? each.properties.get('smtp.mail') ?? each.properties.get('smtp.helo'),
+    ),
   }));
   const dkim = of('dkim').map((each) => ({
     result: each.result,

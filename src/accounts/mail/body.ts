@@ -2,10 +2,11 @@
 import type { MailAttachment, MailMark, MailReport } from '../../core/mail.ts';
 import { decodeBytes } from './charset.ts';
 import { seenHtml } from './html.ts';
-import { bodyBytes, filesOf, nameOf, type Leaf } from './leaves.ts';
-import { isMultipart, type Part, type Tree } from './mime.ts';
-import { readReport, reportKind } from './notices.ts';
-import { invisibleIn } from './shown.ts';
+import { shownValue } from './header.ts';
+import { bodyBytes, fieldsWithin, filesOf, isMail, nameOf, type Leaf } from './leaves.ts';
+import { fieldOf, isMultipart, type Part, type Tree } from './mime.ts';
+import { idsOf, readReport, reportKind } from './notices.ts';
+import { cleanedLine, invisibleIn } from './shown.ts';
 
 export interface Body {
   text: string;
@@ -249,14 +250,23 @@ function reportOf(leaves: readonly Leaf[], reader: Reader): MailReport | null {
   return null;
 }
 
+/** A mail within this one is a file; who reads should know of it. */
+function enclosedMails(tree: Tree, leaves: readonly Leaf[]): string[] {
+  const within = leaves.filter(({ part }) => isMail(part.type.value)).slice(0, 20);
+  return within.map(({ part }) => {
+    const fields = fieldsWithin(tree, part);
+    const say = (name: string): string => cleanedLine(shownValue(fieldOf(fields, name) ?? '')).slice(0, 200);
+    return `[Enclosed mail: "${say('subject')}" from ${say('from') || 'nobody named'}]`;
+  });
+}
+
 /** Bounces name the mail they are about in the copy that they enclose. */
 function aboutOf(tree: Tree, leaves: readonly Leaf[]): string | null {
   const original = leaves.find(({ part }) =>
     /^(?:message\/(?:rfc822|global)|text\/rfc822-headers)$/.test(part.type.value),
   );
   if (original === undefined) return null;
-  const head = bodyBytes(tree, original.part, 64 * 1024).toString('latin1');
-  return /^message-id:\s*(<[^<>\s]{1,900}>)/im.exec(head)?.[1] ?? null;
+  return idsOf(fieldOf(fieldsWithin(tree, original.part), 'message-id'))[0] ?? null;
 }
 
 export async function bodyOf(tree: Tree, leaves: readonly Leaf[]): Promise<Body> {
@@ -275,6 +285,7 @@ export async function bodyOf(tree: Tree, leaves: readonly Leaf[]): Promise<Body>
   const report = reportOf(leaves, reader);
   if (report !== null) report.about ??= aboutOf(tree, leaves);
   const marks = [...reader.marks].map(([mark, detail]) => ({ mark, detail }));
+  if (report === null) notes.push(...enclosedMails(tree, leaves));
   const whole = [withoutArmour(text), ...notes].filter((each) => each.trim() !== '').join('\n\n');
   return { text: whole, attachments, marks, report, untold: [...reader.untold, ...untold] };
 }

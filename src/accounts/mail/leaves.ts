@@ -1,7 +1,7 @@
 // What hangs on a mail's tree: its texts, and its files with their numbers.
 import type { MailAttachment } from '../../core/mail.ts';
 import { plainName } from '../../core/text/media.ts';
-import { fieldsOf, parameter, shownValue } from './header.ts';
+import { fieldsOf, parameter, shownValue, type Field } from './header.ts';
 import { decoded, decodedSize, fieldOf, isMultipart, type Part, type Tree } from './mime.ts';
 import { reportKind } from './notices.ts';
 import { isTnef, readTnef } from './tnef.ts';
@@ -26,8 +26,9 @@ export const nameOf = (part: Part, charset: string | null = null): string | null
 function textKind(part: Part, isRoot: boolean): Leaf['text'] {
   const { value } = part.type;
   if (isMultipart(part)) return 'plain';
-  if (part.disposition.value === 'attachment' || (!isRoot && nameOf(part) !== null)) return null;
-  if (value === 'text/html') return 'html';
+  if (part.disposition.value === 'attachment') return null;
+  // A page with a name is a file; plain text with a name is shown, and a file besides.
+  if (value === 'text/html') return isRoot || nameOf(part) === null ? 'html' : null;
   return /^text\/(?:plain|enriched|markdown|x-.{1,40})$/.test(value) ? 'plain' : null;
 }
 
@@ -76,19 +77,25 @@ interface File {
   bytes: () => Buffer;
 }
 
-function enclosed(tree: Tree, part: Part): string {
-  const head =
+export const isMail = (type: string): boolean => /^message\/(?:rfc822|global|news)$/.test(type);
+
+/** The fields of a mail within this one. */
+export const fieldsWithin = (tree: Tree, part: Part): Field[] =>
+  fieldsOf(
     bodyBytes(tree, part, 64 * 1024)
       .toString('latin1')
-      .split(/\r?\n\r?\n/)[0] ?? '';
-  const subject = fieldOf(fieldsOf(head), 'subject');
-  return `${plainName(shownValue(subject ?? '').replaceAll(/[/\\]/g, '-')) || 'message'}.eml`;
+      .split(/\r?\n\r?\n/)[0] ?? '',
+  );
+
+function enclosed(tree: Tree, part: Part): string {
+  const subject = shownValue(fieldOf(fieldsWithin(tree, part), 'subject') ?? '').replaceAll(/[/\\]/g, '-');
+  return `${subject === '' ? 'message' : plainName(subject)}.eml`;
 }
 
 function fileOf(tree: Tree, { part, related }: Leaf, index: number): File {
   const type = part.type.value;
-  const mail = /^message\/(?:rfc822|global|news)$/.test(type);
-  const name = nameOf(part, null) ?? (mail ? enclosed(tree, part) : `attachment-${index + 1}${ENDINGS[type] ?? ''}`);
+  const name =
+    nameOf(part, null) ?? (isMail(type) ? enclosed(tree, part) : `attachment-${index + 1}${ENDINGS[type] ?? ''}`);
   const method = /^(?:text\/calendar|application\/ics)$/.test(type) ? part.type.parameters.get('method') : undefined;
   const inline = part.disposition.value === 'inline' || (related && part.disposition.value !== 'attachment');
   const size = decodedSize(tree.bytes.subarray(part.start, part.end), part.encoding);
@@ -108,7 +115,8 @@ export function filesOf(
   let html: string | null = null;
   for (const leaf of leaves) {
     const type = leaf.part.type.value;
-    if (leaf.text !== null || SILENT.test(type) || reportKind(type) !== null) continue;
+    const named = leaf.text === 'plain' && leaf.part !== tree.root && nameOf(leaf.part) !== null;
+    if ((leaf.text !== null && !named) || SILENT.test(type) || reportKind(type) !== null) continue;
     if (!isTnef(type, nameOf(leaf.part))) {
       files.push(fileOf(tree, leaf, files.length));
       continue;

@@ -1,5 +1,5 @@
 // The tree of a mail's parts as ranges of its bytes. One pass, bounded in depth and number; nothing is copied or decoded.
-import { fieldsOf, parameter, structured, type Field, type Structured } from './header.ts';
+import { fieldsOf, structured, type Field, type Structured } from './header.ts';
 
 export const LIMITS = {
   bytes: 50 * 1024 * 1024,
@@ -106,8 +106,9 @@ export class Tree {
       end: this.bytes.length,
       children: [],
     };
-    const boundary = parameter(part.type, 'boundary');
-    if (isMultipart(part) && boundary !== null) {
+    // As its bytes stand in the mail, whatever they mean.
+    const boundary = part.type.parameters.get('boundary')?.replace('\0', '').trimEnd() ?? '';
+    if (isMultipart(part) && boundary !== '') {
       if (this.#open.length < LIMITS.depth) this.#open.push({ part, boundary });
       else this.#tell(`Parts are nested more than ${LIMITS.depth} deep; what lies deeper is shown as text.`);
     }

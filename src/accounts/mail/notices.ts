@@ -73,7 +73,7 @@ export function readReport(kind: MailReport['kind'], body: string): MailReport {
       action: shownValue(fieldOf(fields, 'action') ?? fieldOf(fields, 'disposition') ?? '')
         .toLowerCase()
         .slice(0, 200),
-      status: shownValue(fieldOf(fields, 'status') ?? '').slice(0, 100),
+      status: /\d\.\d{1,3}\.\d{1,3}/.exec(fieldOf(fields, 'status') ?? '')?.[0] ?? '',
       diagnostic: addressIn(fieldOf(fields, 'diagnostic-code')).slice(0, 1000),
     }));
   return { kind, recipients, about: idsOf(fieldOf(whole, 'original-message-id'))[0] ?? null };

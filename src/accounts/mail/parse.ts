@@ -121,6 +121,7 @@ async function read(bytes: Uint8Array, origin: MailOrigin): Promise<Mail> {
   const subject = cleanedLine(shownValue(fieldOf(fields, 'subject') ?? '', charset)).slice(0, MAX_SUBJECT);
   const listId = listOf(fields);
   const body = await bodyOf(tree, leavesOf(tree));
+  const report = body.report ?? failedRecipients(fields);
   const fullText = cleaned(body.text);
   const folded = fold(fullText, FORWARDS.test(subject));
   return {
@@ -138,8 +139,8 @@ async function read(bytes: Uint8Array, origin: MailOrigin): Promise<Mail> {
     references: idsOf(fieldOf(fields, 'references')).slice(-MAX_REFERENCES),
     listId,
     unsubscribe: unsubscribeOf(fields),
-    automatic: automaticOf(fields, subject),
-    report: body.report ?? failedRecipients(fields),
+    automatic: automaticOf(fields, subject) ?? (report === null ? null : 'generated'),
+    report,
     text: folded.text,
     fullText,
     foldedLines: folded.foldedLines,

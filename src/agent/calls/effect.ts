@@ -4,6 +4,7 @@ import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net } from '../../core/ports/net.ts';
 import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
 import type { EgressGrant } from '../../core/ports/egress.ts';
+import { unionLabels } from '../../core/labels.ts';
 import { SCRIPT } from '../../core/schedule.ts';
 import { commandNetwork } from '../../policy/decide.ts';
 import { commandDenial, hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
@@ -101,7 +102,8 @@ async function finish(
     tool: tool.name,
     ok: result.ok,
     result: log.put(record),
-    labels: result.labels,
+    // What an account answers is private, whatever it says.
+    labels: deps.usedSecret(run) ? unionLabels(result.labels, ['private']) : result.labels,
     ms,
     reconciled,
   };

@@ -33,6 +33,8 @@ export interface Manifest {
   tokens?: number;
   /** When it was, where the messages tell the time anew. */
   told?: number;
+  /** Labels whose consequences the messages tell anew. */
+  labelled?: Label[];
   /** This run's own messages that stand shortened in `messages`, by their place in it, as they are. */
   whole?: Record<number, BlobRef>;
   /** It was quiet for so long before the run that no provider has the conversation in its cache. */

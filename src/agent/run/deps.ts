@@ -9,6 +9,7 @@ import type { ModelChoice, ModelError } from '../../core/model.ts';
 import type { GovernanceReader } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { FileLabels } from '../../core/records/file-labels.ts';
+import type { Label } from '../../core/labels.ts';
 import type { Place } from '../../core/recipient.ts';
 import type { Net } from '../../core/ports/net.ts';
 import type { Spend } from '../../core/ports/spend.ts';
@@ -82,8 +83,12 @@ export interface AgentDeps {
   conversations: ConversationCache;
   /** What no author of text can guess, the same for the same name in this home. */
   mark(name: string): string;
+  /** Whether a credential has gone out for a run in this process. */
+  usedSecret(run: string): boolean;
   /** Where the content of files came from. */
   fileLabels: FileLabels;
+  /** Where what governs an agent came from. */
+  agentLabels(agent: string): Promise<Label[]>;
   landingOrder: LandingOrder;
   hindrances: Hindrances;
   clock: Clock;

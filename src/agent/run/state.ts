@@ -35,6 +35,8 @@ export interface RunState {
   startedAt: number;
   /** The time that the model was told last; null before that. */
   told: number | null;
+  /** Labels of which the model was told. */
+  warned: readonly Label[];
   /** It was quiet for long before. */
   cold: boolean;
   /** Model calls so far. */
@@ -116,6 +118,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     base,
     startedAt: event.at,
     told: null,
+    warned: [],
     cold: false,
     step: 0,
     messages: [],
@@ -294,6 +297,8 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
     case 'model.called': {
       if (event.data.purpose !== 'turn') return;
+      // Its instructions may have become another's since it began.
+      addLabels(state, event.labels, 'the instructions of its agent');
       const manifest = content as Manifest;
       const { messages, turnFrom, whole = {} } = manifest;
       state.messages = messages.map((ref, at) => whole[at] ?? ref).slice(turnFrom);
@@ -305,6 +310,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.step = event.data.step;
       state.asked = manifest.tokens ?? 0;
       state.told = manifest.told ?? state.told;
+      state.warned = manifest.labelled ?? state.warned;
       return;
     }
     case 'model.answered': {

@@ -242,6 +242,7 @@ function shorten(log: RunLog, prepared: Prepared, limit: number): Prepared {
     request: { ...prepared.request, messages },
     manifest: { ...prepared.manifest, messages: refs, whole },
     tokens,
+    labels: prepared.labels,
   };
 }
 

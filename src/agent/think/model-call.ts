@@ -17,6 +17,10 @@ import {
 } from '../../core/model.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
 import { type AnyTool, usualTool } from '../../core/ports/tool.ts';
+import { type Label, unionLabels } from '../../core/labels.ts';
+import { commandNetwork } from '../../policy/decide.ts';
+import { labelWords } from '../../policy/label-words.ts';
+import { rightsOf } from '../../policy/rights.ts';
 import { neutralise } from '../../core/text/untrusted.ts';
 import { COMPACTION } from '../../core/records/compaction.ts';
 import { type Conversation, isCold, note, resultsMessage } from '../run/conversation.ts';
@@ -32,6 +36,8 @@ export interface Prepared {
   manifest: Omit<Manifest, 'model'>;
   /** Rough input tokens. */
   tokens: number;
+  /** Of all that stands in it. */
+  labels: Label[];
 }
 
 /** Characters of a skill's description that the prompt carries: every turn pays for them. */
@@ -121,6 +127,27 @@ async function timeNote({ deps, log }: Turn): Promise<{ notes: BlobRef[]; told?:
   const late = state.told === null || Math.abs(now - state.told) >= TIME_MS;
   if (!late || claim.task.from === COMPACTION) return { notes: [] };
   return { notes: [log.put(note(`It is ${deps.timeText(now, await zoneOf(deps, claim.task))}.`))], told: now };
+}
+
+/** Labels of what the run has read, and of what now tells the agent who it is and whom it works with. */
+async function labelsNow({ deps, log, agent }: AgentTurn): Promise<Label[]> {
+  if (deps.fileLabels.none) return log.state.labels;
+  const others = othersOf(agent, deps.governance().agents, deps.tools()).slice(0, MAX_OTHERS);
+  const own = await Promise.all([agent, ...others].map(({ name }) => deps.agentLabels(name)));
+  return unionLabels(log.state.labels, ...own);
+}
+
+/** What labels lead to, where they are new to this turn. It comes behind all that was said: what a provider has cached stays so. */
+function labelNote({ deps, log, agent }: AgentTurn, labels: readonly Label[]): { notes: BlobRef[] } {
+  const { state, claim } = log;
+  const isNew = labels.some((label) => !state.warned.includes(label));
+  if (!isNew || claim.task.from === COMPACTION) return { notes: [] };
+  const rights = rightsOf(deps.governance(), agent, claim.task.origin?.senders ?? []);
+  const facts = { ...rights, sandboxed: deps.sandboxed(agent), labels };
+  const tools = [...deps.tools().values()].filter(({ name }) => agent.tools.includes(name));
+  const sends = tools.some(({ effect, usualFor }) => effect === 'send' || usualFor === 'addresses');
+  const words = labelWords(facts, sends || commandNetwork(facts).length > 0);
+  return { notes: words === null ? [] : [log.put(note(words))] };
 }
 
 export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, AnyTool>): ToolSchema[] =>
@@ -249,10 +276,15 @@ export async function prepare(turn: AgentTurn, conversation: Conversation, windo
     systemPrompt(agent, skills, othersOf(agent, agents, deps.tools()), settings.secrets, network),
   );
   const tools = toolSchemas(agent, deps.tools());
+  const labels = await labelsNow(turn);
   const { notes, ...time } = await timeNote(turn);
+  const warning = labelNote(turn, labels);
   const common = { system: JSON.stringify(system), tools: JSON.stringify(tools) };
   const head = (common.system.length + common.tools.length) / 4;
-  const { refs, messages, whole, turnFrom, cold } = await gather(turn, conversation, notes, { head, window });
+  const { refs, messages, whole, turnFrom, cold } = await gather(turn, conversation, [...notes, ...warning.notes], {
+    head,
+    window,
+  });
   const hashOf = (what: 'system' | 'tools', value: unknown): string =>
     deps.conversations.common(`${agent.name} ${common[what]}`, () => log.putCommon(value).hash);
   const systemHash = hashOf('system', system);
@@ -266,7 +298,9 @@ export async function prepare(turn: AgentTurn, conversation: Conversation, windo
       ...time,
       ...(Object.keys(whole).length > 0 ? { whole } : {}),
       ...(cold && log.state.step === 0 ? { cold } : {}),
+      ...(warning.notes.length > 0 ? { labelled: labels } : {}),
     },
+    labels,
     tokens: Math.ceil(head + lengthOf(deps, messages) / 4),
   };
 }

@@ -155,7 +155,9 @@ async function callModel(
   const manifest: Manifest = { ...prepared.manifest, model, tokens: prepared.tokens };
   const reserved = paid === null ? {} : { reserved: paid.hold.cost };
   const called = { step, purpose: 'turn' as const, provider, model, request: log.put(manifest), ...reserved };
-  log.emit({ type: 'model.called', data: { ...called, ...routeData(route, 'turn') } }, manifest);
+  log.emit({ type: 'model.called', data: { ...called, ...routeData(route, 'turn') } }, manifest, {
+    labels: prepared.labels,
+  });
   await begin(turn, paid);
   const { run, task } = log.state;
   const before = turn.worked();

@@ -47,17 +47,25 @@ export interface ToolContext {
   labelsOf(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
   /** The same for its name. */
   nameLabels(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
-  /**
-   * What a command line can read: the paths and globs it names, '' for the whole workspace; null: whatever it sees. `past`: labels
-   * of what it could find in Git although no file has it now.
-   */
-  readBy(command: string): { paths: string[] | null; past: readonly Label[] };
+  /** What a command line can read. */
+  readBy(command: string): CommandReads;
   /** What closes text from outside in this call: its author cannot guess it, and a resumed call has the same. */
   mark: string;
   signal: AbortSignal;
   boundary: Boundary;
   /** Called with pieces of output while the tool works; they go to listeners, never to the journal. */
   progress(text: string): void;
+}
+
+/** What a command can read, told from its line. */
+export interface CommandReads {
+  /**
+   * Paths and globs it names, '' for the whole workspace: `paths` of what it reads, `names` of what it only lists. Null: it may read
+   * whatever it sees.
+   */
+  named: { paths: readonly string[]; names: readonly string[] } | null;
+  /** Labels of what it could find in Git although no file has it now. */
+  past: readonly Label[];
 }
 
 /** `edit` and `write` refuse a file that was not seen as it is now. */

@@ -65,6 +65,11 @@ test('fold: an answer below or between short quotes keeps them', async () => {
   assert.equal((await read('Re: x', ...lines)).text, lines.join('\n'));
 });
 
+test('fold: a greeting above and answers between', async () => {
+  const lines = ['Hi Bob,', '', 'On 3 May 2027, Bob <b@b.test> wrote:', '> When?', 'At ten.', '> Where?', 'Here.'];
+  assert.equal((await read('Re: x', ...lines)).text, lines.join('\n'));
+});
+
 test('fold: an answer below a long quote', async () => {
   const quote = Array.from({ length: 20 }, (_, at) => `> line ${at}`);
   const { text } = await read('Re: x', 'On 3 May 2027, Bob <b@b.test> wrote:', ...quote, '', 'No.');

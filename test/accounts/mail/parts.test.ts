@@ -257,7 +257,7 @@ check([
         'inner',
       ]),
     ),
-    { text: 'see below', files: ['für alle.eml message/rfc822 43'] },
+    { text: 'see below\n\n[Enclosed mail: "für alle" from nobody named]', files: ['für alle.eml message/rfc822 43'] },
   ],
   [
     'a digest',
@@ -438,6 +438,50 @@ check([
     { text: 'ä' },
   ],
   ['a Content-Type of nonsense', typed('nonsense', 'x'), { text: 'x' }],
+  [
+    'text with a name that is shown: a file, too',
+    lines(FROM, ...multipart('mixed', 'b', textPart('hi'), ['Content-Type: text/plain; name=0001.patch', '', '+1'])),
+    { text: 'hi\n\n+1', files: ['0001.patch text/plain 2'] },
+  ],
+  [
+    'a page with a name',
+    lines(FROM, ...multipart('mixed', 'b', textPart('hi'), ['Content-Type: text/html; name=login.html', '', '<p>x'])),
+    { text: 'hi', files: ['login.html text/html 4'] },
+  ],
+  [
+    'nothing but another mail',
+    lines(FROM, 'Content-Type: message/rfc822', '', 'From: Bob <bob@b.test>', 'Subject: the bill', '', 'pay'),
+    { text: '[Enclosed mail: "the bill" from Bob <bob@b.test>]', files: ['the bill.eml message/rfc822 48'] },
+  ],
+  [
+    'a boundary beyond ASCII',
+    lines(FROM, ...multipart('mixed', utf8('µ'), textPart('hi'))),
+    { text: 'hi', untold: [] },
+  ],
+  [
+    'a report that is not marked as automatic',
+    lines(
+      FROM,
+      ...multipart('report; report-type=disposition-notification', 'b', textPart('Read.'), [
+        'Content-Type: message/disposition-notification',
+        '',
+        'Final-Recipient: rfc822;bob@b.test',
+        'Original-Message-ID: <1@a.test>',
+        'Disposition: manual-action/MDN-sent-manually; displayed',
+      ]),
+    ),
+    {
+      text: 'Read.',
+      automatic: 'generated',
+      report: {
+        kind: 'read',
+        recipients: [
+          { address: 'bob@b.test', action: 'manual-action/mdn-sent-manually; displayed', status: '', diagnostic: '' },
+        ],
+        about: '<1@a.test>',
+      },
+    },
+  ],
   [
     'text as a file',
     lines(

@@ -279,9 +279,11 @@ test('mail: of more than fifty megabytes the beginning is read, with a thousand 
 });
 
 test('mail: a file of fifty megabytes is listed with its size and handed out whole', async () => {
-  const content = Buffer.alloc(36_000_000, 'bee ');
+  const line = Buffer.from('All bees of this hive know the way home, and tell of it..');
+  const count = 640_000;
+  const content = Buffer.concat(Array.from({ length: count }, () => line));
   const bytes = Buffer.from(
-    `${MIXED}--b\r\n\r\nsee file\r\n--b\r\nContent-Type: video/mp4; name=bees.mp4\r\nContent-Transfer-Encoding: base64\r\n\r\n${wrap(content.toString('base64'), 76, '\r\n')}\r\n--b--`,
+    `${MIXED}--b\r\n\r\nsee file\r\n--b\r\nContent-Type: video/mp4; name=bees.mp4\r\nContent-Transfer-Encoding: base64\r\n\r\n${`${line.toString('base64')}\r\n`.repeat(count)}--b--`,
   );
   const spent = await workOf(async () => {
     const read = await readMail(bytes);

@@ -32,6 +32,7 @@ const AUTH: readonly (readonly [string, readonly string[], boolean])[] = [
     [`${AR}; dkim=fail header.d=acme.test; dkim=pass header.d=list.test; dkim=pass header.d=acme.test`, BOSS],
     true,
   ],
+  ['SPF in its oldest form', [`${AR}; spf=pass (x: domain of a@b) smtp.mail=x@acme.test`, BOSS], true],
   ['nothing said', [BOSS], false],
   ['none', [`${AR}; none`, BOSS], false],
   ['another server', ['Authentication-Results: mx.evil.test; dmarc=pass header.from=acme.test', BOSS], false],
