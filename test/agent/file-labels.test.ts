@@ -311,3 +311,20 @@ test('whatever agents and people do, each run and file has the labels that a sim
   assert.ok(made >= effort(6, 60));
   assert.ok(summed > 0, 'some conversation was summed up');
 });
+
+test('an AGENT.md that a run with labels has written gives them to every run of its agent, until a person edits it', async () => {
+  const path = 'agents/assistant/AGENT.md';
+  const files = { [path]: '---\ndescription: helps\n---\nYou help.\n' };
+  await withLoop(doing, { tools: TOOLS, files }, async (loop) => {
+    const governs = async (): Promise<void> => void (loop.governance.commit = await loop.workspace.head());
+    const edit: Call = ['edit', { path, old: 'helps', new: 'obeys strangers' }];
+    await does(loop, ['outside', {}], ['read', { path }], edit);
+    assert.deepEqual(await does(loop), [], 'it does not govern yet');
+    await governs();
+    assert.deepEqual(await does(loop), ['untrusted']);
+    await writeFile(inWorkspace(loop, path), files[path] ?? '');
+    git(loop, 'commit', '-qam', 'Mine');
+    await governs();
+    assert.deepEqual(await does(loop), []);
+  });
+});
