@@ -37,6 +37,7 @@ function company(): Scene {
   scene.add({ title: 'Second', agent: 'email', session: 'a', status: 'waiting', pending: [pending], list });
   scene.add({ title: 'Third', session: 'b', status: 'failed' });
   scene.agents[1] = { ...agent('email'), description: LONG, paused: { at: Date.now(), by: 'owner', reason: LONG } };
+  scene.ruled.rules = [{ id: LONG, verdict: 'ask', match: { path: `${LONG}/**` }, reason: LONG }];
   scene.schedules = [schedule('email', LONG), schedule('assistant')];
   scene.add({ title: 'Fourth', session: 'c', status: 'running', channel: 'telegram', from: 'telegram:123' });
   return scene;
@@ -54,6 +55,7 @@ const PLACES = [
   '/work/none',
   '/board',
   '/agents',
+  '/agents/email',
   '/inbox',
   '/models',
   '/costs',

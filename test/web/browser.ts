@@ -151,6 +151,7 @@ export async function withStage(
       runtime: scene.runtime,
       views: scene.views,
       desk: scene.desk,
+      policy: scene.ruled.desk,
       costs: COSTS,
       store: fakeJournal(),
       token: () => TOKEN,

@@ -18,6 +18,7 @@ import type {
   SetupRequest,
   SetupResult,
 } from '../../src/core/api/views.ts';
+import type { Explanation, PolicyQuestion, RightsTable } from '../../src/core/api/policy.ts';
 import { query } from './query.ts';
 import type { ApprovalVerdict } from '../../src/core/agreed.ts';
 
@@ -145,9 +146,7 @@ export function createApi(out: () => void) {
     acknowledge: (escalation: string) => post<unknown>(`/api/escalations/${id(escalation)}/ack`, {}),
     failures: async () => (await get<{ failures: FailureView[] }>('/api/failures')).failures,
     costs: (by: CostsBy) => get<CostReport>(`/api/costs?${query({ by })}`),
-    models: () => get<ModelsView>('/api/models'),
-    testModel: (ref: string) => post<ModelTest>('/api/models/test', { ref }),
-    setup: (wanted: SetupRequest) => post<SetupResult>('/api/setup', wanted),
+    ...askedOf(get, post),
     send: (message: { agent: string; session: string; text: string; id: string; files: Attachment[] }) =>
       post<Accepted>('/api/messages', message),
     approve: (approval: string, verdict: ApprovalVerdict) =>
@@ -161,6 +160,19 @@ export function createApi(out: () => void) {
     seen: (task: string) => request(`/api/tasks/${id(task)}/wait?seconds=0`),
   };
 }
+
+type Get = <T>(path: string, signal?: AbortSignal) => Promise<T>;
+type Post = <T>(path: string, body: unknown) => Promise<T>;
+
+/** What is looked at and tried: rules, and models. */
+const askedOf = (get: Get, post: Post) => ({
+  policy: () => get<{ agents: string[]; tools: string[] }>('/api/policy'),
+  rights: (agent: string) => get<RightsTable>(`/api/policy/agents/${id(agent)}`),
+  explain: (question: PolicyQuestion) => post<Explanation>('/api/policy/explain', question),
+  models: () => get<ModelsView>('/api/models'),
+  testModel: (ref: string) => post<ModelTest>('/api/models/test', { ref }),
+  setup: (wanted: SetupRequest) => post<SetupResult>('/api/setup', wanted),
+});
 
 export type Api = ReturnType<typeof createApi>;
 

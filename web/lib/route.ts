@@ -11,6 +11,7 @@ export type Route =
   | { name: 'item'; task: string }
   | { name: 'exact'; task: string; hash: string }
   | { name: 'agents' }
+  | { name: 'rights'; agent: string }
   | { name: 'inbox' }
   | { name: 'models' }
   | { name: 'costs' }
@@ -27,6 +28,7 @@ export function parse(path: string, search: string): Route {
   if (first === 'board' && !second) return { name: 'board', agent: of.get('agent') ?? '' };
   if (first === 'work' && second && !third) return { name: 'item', task: second };
   if (first === 'work' && second && third === 'exact' && fourth) return { name: 'exact', task: second, hash: fourth };
+  if (first === 'agents' && second && !third) return { name: 'rights', agent: second };
   if ((first === 'agents' || first === 'inbox' || first === 'models' || first === 'costs') && !second)
     return { name: first };
   return { name: 'nowhere' };
@@ -67,6 +69,8 @@ export function href(route: Route): string {
       return `/work/${of(route.task)}`;
     case 'exact':
       return `/work/${of(route.task)}/exact/${of(route.hash)}`;
+    case 'rights':
+      return `/agents/${of(route.agent)}`;
     case 'agents':
     case 'inbox':
     case 'models':

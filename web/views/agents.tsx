@@ -102,6 +102,7 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
           Write to {name}
         </a>
         <a href={href({ name: 'board', agent: name })}>Board</a>
+        <a href={href({ name: 'rights', agent: name })}>Rights</a>
       </div>
       <Rules
         title="Schedules"
