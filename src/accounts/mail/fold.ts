@@ -13,6 +13,10 @@ const WROTE: readonly RegExp[] = [
   /^Em\b.{4,300}\bescreveu\s*:$/i,
   /^(?:Den|På)\b.{4,300}\b(?:skrev|skrev följande)\b.{0,200}:$/i,
   /^(?:W dniu|Dnia)\b.{4,300}\b(?:napisał|pisze)\S{0,10}\s*:$/i,
+];
+
+/** The same without a word at its beginning: only in one line, or any line before it would seem to begin it. */
+const WROTE_IN_ONE: readonly RegExp[] = [
   /^.{3,200}(?:@|＠).{2,100}\b(?:wrote|schrieb|a écrit|escribió|ha scritto|schreef|escreveu|skrev)\s*:$/i,
   /^\d{4}[-/年].{4,200}(?:wrote|写道|のメール|作成)\s*[:：]?$/i,
 ];
@@ -37,7 +41,7 @@ const MAX_SIGNATURE = 25;
 const MAX_INTERLEAVED = 6;
 
 const blank = (line: string | undefined): boolean => line === undefined || line.trim() === '';
-const quoted = (line: string | undefined): boolean => line !== undefined && /^\s{0,3}[>|]/.test(line);
+const quoted = (line: string | undefined): boolean => line !== undefined && /^\s{0,3}>/.test(line);
 
 /** How many lines at `at` announce a quote; 0 if they do not. */
 function announces(lines: readonly string[], at: number): number {
@@ -45,15 +49,19 @@ function announces(lines: readonly string[], at: number): number {
   if (first.length > MAX_LINE || first.length < 5) return 0;
   if (ORIGINAL.test(first)) return 1;
   if (headerBlock(lines, at)) return 1;
+  if (saysWrote(first) || WROTE_IN_ONE.some((form) => form.test(first))) return 1;
   let text = first;
-  for (let more = 1; more <= 3; more++) {
-    if (text.length <= MAX_LINE && WROTE.some((form) => form.test(text))) return more;
-    const next = lines[at + more];
-    if (blank(next) || quoted(next)) return 0;
-    text += ` ${(next ?? '').trim()}`;
+  for (let more = 1; more < 3; more++) {
+    const next = (lines[at + more] ?? '').trim();
+    // What begins with the next line does not begin here.
+    if (next === '' || quoted(next) || saysWrote(next)) return 0;
+    text += ` ${next}`;
+    if (saysWrote(text)) return more + 1;
   }
   return 0;
 }
+
+const saysWrote = (text: string): boolean => text.length <= MAX_LINE && WROTE.some((form) => form.test(text));
 
 /** Outlook's "From: … Sent: … To: … Subject: …", with or without a line of underscores before it. */
 function headerBlock(lines: readonly string[], at: number): boolean {

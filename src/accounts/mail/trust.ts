@@ -143,43 +143,48 @@ function mailbox(address: string): string {
   return google ? `${local.replace(/\+.*$/, '').replaceAll('.', '')}@gmail.com` : `${local}@${domain}`;
 }
 
-/** The word by which people know a domain: `acme` of `mail.acme.co.uk`. */
-const wordOf = (domain: string): string => organisation(domain).split('.')[0] ?? '';
+/** How a domain looks: it is worked out once, and compared with many. */
+interface Look {
+  domain: string;
+  organisation: string;
+  /** The word by which people know it: `acme` of `mail.acme.co.uk`. */
+  word: string;
+  skeleton: string;
+}
+
+function lookOf(domain: string): Look {
+  const own = organisation(domain);
+  const first = own.split('.')[0] ?? '';
+  const word = domainToUnicode(first) || first;
+  return { domain, organisation: own, word, skeleton: skeleton(word) };
+}
 
 /** Short words differ by a letter by chance. */
 const tolerance = (length: number): number => (length < 5 ? 0 : length < 10 ? 1 : 2);
 
-function alike(one: string, other: string): boolean {
+function near(one: string, other: string): boolean {
   const most = tolerance(Math.max(one.length, other.length));
-  return skeleton(one) === skeleton(other) || distance(one, other, most) <= most;
+  return distance(one, other, most) <= most;
 }
 
-/** Why an address could be taken for another one; null if it could not. */
-function likeness(address: string, known: string): string | null {
-  const mine = parts(address);
-  const theirs = parts(known);
-  const domain = organisation(mine.domain);
-  const other = organisation(theirs.domain);
-  if (mine.domain === theirs.domain) {
-    const close =
-      FREE.has(domain) && mine.local.length >= 5 && mine.local !== theirs.local && alike(mine.local, theirs.local);
-    return close ? 'the names before the @ are almost the same' : null;
-  }
-  if (domain === other) return null;
-  if (FREE.has(domain)) return null;
-  // gmail.co deceives those who know a person at gmail.com, and nobody else.
-  if (FREE.has(other) && mine.local !== theirs.local) return null;
-  return deceives(mine.domain, theirs.domain) ? 'the domains look almost the same' : null;
-}
-
-function deceives(domain: string, known: string): boolean {
-  const word = domainToUnicode(wordOf(domain)) || wordOf(domain);
-  const other = domainToUnicode(wordOf(known)) || wordOf(known);
-  if (alike(word, other)) return word.length >= 3;
+function deceives(mine: Look, known: Look): boolean {
+  if (mine.organisation === known.organisation) return false;
+  if (mine.skeleton === known.skeleton || near(mine.word, known.word)) return mine.word.length >= 3;
   // acme-invoices.com, secure-acme.com, acme.com.evil.example
-  const pieces = skeleton(word).split(/[-_]/);
-  if (other.length >= 4 && pieces.includes(skeleton(other))) return true;
-  return domain.includes(`${organisation(known)}.`);
+  if (known.word.length >= 4 && mine.skeleton.split(/[-_]/).includes(known.skeleton)) return true;
+  return mine.domain.includes(`${known.organisation}.`);
+}
+
+/** Why an address could be taken for another one of a domain; null if it could not. */
+function likeness(local: string, mine: Look, known: string, theirs: Look): string | null {
+  const other = parts(known).local;
+  if (mine.domain === theirs.domain) {
+    const close = local.length >= 5 && local !== other && (skeleton(local) === skeleton(other) || near(local, other));
+    return FREE.has(mine.organisation) && close ? 'the names before the @ are almost the same' : null;
+  }
+  // gmail.co deceives those who know a person at gmail.com, and nobody else.
+  if (FREE.has(theirs.organisation) && local !== other) return null;
+  return 'the domains look almost the same';
 }
 
 const ADDRESS = /[^\s<>()",;:@]{1,64}[@＠][\p{L}\p{N}.-]{1,253}\.\p{L}{2,24}/u;
@@ -198,22 +203,26 @@ const nameOf = (name: string): string =>
 export function trustMarks(known: Known): (mail: Pick<Mail, 'from'>) => MailMark[] {
   const people = [...known.contacts, ...known.owners.map((address) => ({ name: '', address }))];
   const mailboxes = new Set(people.map(({ address }) => mailbox(address)));
-  const byDomain = Map.groupBy(people, ({ address }) => parts(address).domain);
+  const byDomain = [...Map.groupBy(people, ({ address }) => parts(address).domain)].map(
+    ([domain, there]) => [lookOf(domain), there] as const,
+  );
   const byName = new Map(people.map((person) => [nameOf(person.name), person]));
 
   const lookAlike = (from: MailAddress): MailMark | null => {
-    const domain = parts(from.address).domain;
+    const { local, domain } = parts(from.address);
+    const mine = lookOf(domain);
     for (const [theirs, there] of byDomain) {
-      if (theirs !== domain && !FREE.has(organisation(theirs)) && !deceives(domain, theirs)) continue;
+      const same = theirs.domain === domain;
+      if (!same && (FREE.has(mine.organisation) || !deceives(mine, theirs))) continue;
       for (const { address } of there) {
-        const why = likeness(from.address, address);
+        const why = likeness(local, mine, address, theirs);
         if (why !== null) return { mark: 'look-alike', detail: `${from.shown} is not ${address}: ${why}.` };
       }
     }
     const name = nameOf(from.name);
     const namesake = name.includes(' ') ? byName.get(name) : undefined;
     // A colleague's second address within the same house deceives nobody.
-    if (namesake === undefined || organisation(parts(namesake.address).domain) === organisation(domain)) return null;
+    if (namesake === undefined || organisation(parts(namesake.address).domain) === mine.organisation) return null;
     return { mark: 'look-alike', detail: `"${from.name}" is known as ${namesake.address}, not as ${from.shown}.` };
   };
 

@@ -65,6 +65,11 @@ test('fold: an answer below or between short quotes keeps them', async () => {
   assert.equal((await read('Re: x', ...lines)).text, lines.join('\n'));
 });
 
+test('fold: a quote without marks, right below the answer', async () => {
+  const { text } = await read('Re: x', 'On it!', 'On Monday, 3 May 2027, Bob <b@b.test> wrote:', '', 'old');
+  assert.equal(text, 'On it!\n[quoted: 2 lines folded]');
+});
+
 test('fold: a greeting above and answers between', async () => {
   const lines = ['Hi Bob,', '', 'On 3 May 2027, Bob <b@b.test> wrote:', '> When?', 'At ten.', '> Where?', 'Here.'];
   assert.equal((await read('Re: x', ...lines)).text, lines.join('\n'));
@@ -96,6 +101,7 @@ const WHOLE: readonly (readonly [string, string, readonly string[]])[] = [
   ['a mail that is nothing but a quote', 'Re: x', ['> one', '> two']],
   ['words that only look like one', 'x', ['On Monday we wrote the plan.', 'From: here on it gets hard.']],
   ['a long text after two dashes', 'x', ['Part one', '--', ...Array.from({ length: 40 }, (_, at) => `line ${at}`)]],
+  ['a table of lines', 'x', ['See:', '', '| a | b |', '| 1 | 2 |']],
   ['a notice that is the mail', 'x', ['This email is confidential.']],
 ];
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { domainToASCII } from 'node:url';
 import { isOwnersOrder, trustMarks, whyNoOrder } from '../../../src/accounts/mail/trust.ts';
+import { workMs } from '../../fakes/work-ms.ts';
 import { mail, marksOf, readMail } from './reading.ts';
 
 const BOSS = 'From: Boss <boss@acme.test>';
@@ -168,4 +169,16 @@ test('trust: an answer that would go elsewhere is marked, except for lists', asy
   assert.deepEqual(marksOf(await readMail(mail([BOSS, 'Reply-To: x@evil.test'], 'x'))), ['reply-elsewhere']);
   assert.deepEqual(marksOf(await readMail(mail([BOSS, 'Reply-To: x@mail.acme.test'], 'x'))), []);
   assert.deepEqual(marksOf(await readMail(mail([BOSS, 'Reply-To: l@lists.test', 'List-Id: <l.lists.test>'], 'x'))), []);
+});
+
+test('trust: a long address book is compared quickly', () => {
+  const contacts = Array.from({ length: 10_000 }, (_, at) => ({
+    name: `Person ${at}`,
+    address: `p${at}@company${at}.test`,
+  }));
+  const judge = trustMarks({ contacts, owners: [] });
+  const strangers = Array.from({ length: 20 }, (_, at) => `x@stranger-domain-${at}.example`);
+  const spent = workMs(() => strangers.map((address) => judge({ from: [{ name: '', address, shown: address }] })));
+  // 500 mails of strangers in a digest: some seconds at most.
+  assert.ok(spent / strangers.length < 20, `${spent / strangers.length} ms a stranger`);
 });
