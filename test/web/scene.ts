@@ -1,4 +1,3 @@
-import type { GrantView } from '../../src/core/standing.ts';
 import { standingOf, withMore } from '../fakes/no-standing.ts';
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/api/runtime.ts';
 import { Ruled } from './ruled.ts';
@@ -196,7 +195,7 @@ export class Scene {
     item.entries.push({ kind: 'reply', id: this.#id(), at, task, run, text, files: [], commit, costUsd, delivery });
   }
 
-  grants: GrantView[] = [];
+  grants: Awaited<ReturnType<Runtime['standing']['grants']>> = [];
   find(task: string): Item | undefined {
     return this.items.find((item) => item.task === task || item.run === task);
   }
