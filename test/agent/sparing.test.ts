@@ -289,3 +289,11 @@ test('after a long quiet, when no cache is lost by it, what was read before leav
     await loop.close();
   }
 });
+
+test('an owner can have everything sent each time', () =>
+  withLoop([read(1), read(1), says('done')], { files, limits: { toolOutput: 10_000 } }, async (loop, _log, model) => {
+    loop.governance.settings = { ...loop.governance.settings, sparing: false };
+    await loop.send('read it twice');
+    const both = results(model.requests.at(-1) as ModelRequest).map((part) => part.text);
+    assert.deepEqual(both, [text(1), text(1)]);
+  }));
