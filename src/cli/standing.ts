@@ -122,8 +122,8 @@ export async function endorse(io: Io, options: Options, value: string, flags: En
   const { kind, name, note, json } = flags;
   const body = { value, ...(kind && { kind }), ...(name && { name }), ...(note && { note }) };
   const { call } = talk(io, options, new AbortController().signal);
-  const told = await call<{ id: string; again: boolean }>('/api/endorsements', body);
+  const told = await call<{ id: string; again: boolean; value: string }>('/api/endorsements', body);
   if (json) io.out(`${JSON.stringify(told)}\n`);
-  else io.out(`${told.again ? 'You vouch for it already' : 'Endorsed'}: ${told.id}.\n`);
+  else io.out(`${told.again ? 'You vouch for it already' : 'Endorsed'}: ${plain(told.value)} (${told.id}).\n`);
   return 0;
 }
