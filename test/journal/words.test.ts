@@ -42,7 +42,7 @@ const sent = {
 };
 const carried = { bytesOut: 120, bytesIn: 4200, outcome: 'ok' as const, started: 0, ms: 5 };
 
-const limit = { account: 'x', limit: 2, spent: 1.9, more: 2, approval: null, task: null };
+const limit = { account: 'agent:b usd day:2026-11-23', limit: 2, spent: 1.9, more: 2, approval: null, task: null };
 const met = { ...limit, action: 'tier-down' as const, to: 'p/m' };
 const corrected = { model: 'p/m', since: 0, price: { input: 2, output: 8 } };
 const EPOCH = '1970-01-01T00:00:00Z';
@@ -478,8 +478,8 @@ const TABLE: Rows = {
     ],
   },
   'schedule.resumed': { weighty: true, rows: [['is resumed', { schedule: 'a/n', from: 1 }]] },
-  'budget.met': { weighty: true, rows: [['met the limit of x, 1.9 of 2: tier-down to p/m', met]] },
-  'budget.answered': { weighty: true, rows: [['raised x by 2', { account: 'x', raised: 2, approval: 'a', by: 'b' }]] },
+  'budget.met': { weighty: true, rows: [['reached the budget (USD today for the agent b), 1.9 of 2 spent: tier-down to p/m', met]] },
+  'budget.answered': { weighty: true, rows: [['raised the budget (x) by 2', { account: 'x', raised: 2, approval: 'a', by: 'b' }]] },
   'price.corrected': { weighty: true, rows: [[`corrected the price of p/m since ${EPOCH}: 2 in, 8 out`, corrected]] },
   'gateway.stopped': { weighty: true, rows: [['stopped: asked', { reason: 'asked' }]] },
 };
