@@ -36,7 +36,8 @@ const changeText = ({ event, at, run, agent, tool, what, was, now }: ChangedDeci
   ].join('\n');
 
 const WHY: Readonly<Record<keyof Rehearsal['unjudged'], string>> = {
-  'no-facts': 'without recorded facts: made by an older version, or a call that no rule decided (unreadable, or to nobody)',
+  'no-facts':
+    'without recorded facts: made by an older version, or a call that no rule decided (unreadable, or to nobody)',
   erased: 'erased',
   'old-rules-gone': 'made under rules that can no longer be read',
   'agent-gone': 'by agents that the changed files do not have',

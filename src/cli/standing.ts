@@ -127,6 +127,11 @@ export async function endorse(io: Io, options: Options, value: string, flags: En
   const { call } = talk(io, options, new AbortController().signal);
   const told = await call<{ id: string; kind: string; again: boolean }>('/api/endorsements', body);
   if (json) io.out(`${JSON.stringify(told)}\n`);
-  else io.out(plain(`You ${told.again ? 'already' : 'now'} vouch for the ${told.kind} ${visibleLine(value.trim())} (${told.id}).\n`));
+  else
+    io.out(
+      plain(
+        `You ${told.again ? 'already' : 'now'} vouch for the ${told.kind} ${visibleLine(value.trim())} (${told.id}).\n`,
+      ),
+    );
   return 0;
 }

@@ -19,7 +19,10 @@ export function readAskedCall(
   const tool = tools.get(name);
   if (tool === undefined) return wrong(unknownText('tool', name, { known: tools.keys() }));
   const words = rest.trim();
-  if (words === '' && misses(tool)) return wrong(`Say what ${name} is called with, such as "${name}: …": the command, the URL, the path, or who is told what.`);
+  if (words === '' && misses(tool))
+    return wrong(
+      `Say what ${name} is called with, such as "${name}: …": the command, the URL, the path, or who is told what.`,
+    );
   if (!words.startsWith('{')) return { ok: true, value: { tool, input: fill(tool, words) } };
   try {
     return { ok: true, value: { tool, input: JSON.parse(words) as Json } };

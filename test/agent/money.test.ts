@@ -67,10 +67,7 @@ test('what does not fit any more ends the run with the reason, and tells the own
     assert.equal((await loop.send('one')).status, 'done');
     const second = await loop.send('two', 'b');
     assert.equal(second.status, 'failed');
-    assert.match(
-      second.text ?? '',
-      /budget is used up \(0\.10 USD today for the agent assistant; 0\.0995 USD spent/,
-    );
+    assert.match(second.text ?? '', /budget is used up \(0\.10 USD today for the agent assistant; 0\.0995 USD spent/);
     assert.equal((await loop.send('three', 'c')).status, 'failed');
     assert.equal(model.left, 1, 'the model was not asked again');
     await until(async () => (await eventsOf(loop, 'matter.raised')).length === 2);

@@ -478,8 +478,14 @@ const TABLE: Rows = {
     ],
   },
   'schedule.resumed': { weighty: true, rows: [['is resumed', { schedule: 'a/n', from: 1 }]] },
-  'budget.met': { weighty: true, rows: [['reached the budget (USD today for the agent b), 1.9 of 2 spent: tier-down to p/m', met]] },
-  'budget.answered': { weighty: true, rows: [['raised the budget (x) by 2', { account: 'x', raised: 2, approval: 'a', by: 'b' }]] },
+  'budget.met': {
+    weighty: true,
+    rows: [['reached the budget (USD today for the agent b), 1.9 of 2 spent: tier-down to p/m', met]],
+  },
+  'budget.answered': {
+    weighty: true,
+    rows: [['raised the budget (x) by 2', { account: 'x', raised: 2, approval: 'a', by: 'b' }]],
+  },
   'price.corrected': { weighty: true, rows: [[`corrected the price of p/m since ${EPOCH}: 2 in, 8 out`, corrected]] },
   'gateway.stopped': { weighty: true, rows: [['stopped: asked', { reason: 'asked' }]] },
 };
