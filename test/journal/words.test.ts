@@ -43,7 +43,6 @@ const sent = {
 };
 const carried = { bytesOut: 120, bytesIn: 4200, outcome: 'ok' as const, started: 0, ms: 5 };
 
-
 const TABLE: Rows = {
   'net.sent': {
     weighty: false,
