@@ -136,7 +136,9 @@ export interface FileVouch {
 export type Revoked = 'done' | 'again' | null;
 
 /** `value`: as it is vouched for; of a path, with its blob. */
-export type EndorseResult = { ok: true; id: string; again: boolean; value: string } | { ok: false; message: string };
+export type EndorseResult =
+  | { ok: true; id: string; kind: EndorsedKind; value: string; again: boolean }
+  | { ok: false; message: string };
 
 /** What people can ask of grants and endorsements. `by` is the one who asks. */
 export interface StandingDesk {

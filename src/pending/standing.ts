@@ -207,12 +207,12 @@ export class Standing implements StandingDesk {
     const same = (await this.endorsements()).find(
       (each) => each.kind === kind && each.value === value && each.name === name,
     );
-    if (same !== undefined) return { ok: true, id: same.id, again: true, value };
+    if (same !== undefined) return { ok: true, id: same.id, kind, value, again: true };
     const event = this.endorsing(kind, { value, name, note, sources: [] }, { by, cause: null, approval: null });
     const result = await this.#deps.store.commit({ events: [event], sync: true });
     if (!result.ok) throw new Error(`an endorsement could not be recorded: ${result.why}`);
     await this.refresh();
-    return { ok: true, id: event.data.endorsement, again: false, value };
+    return { ok: true, id: event.data.endorsement, kind, value, again: false };
   }
 
   /** A path that names a file on `main` means its content there. */
@@ -260,6 +260,9 @@ function endorsementProblem(
   if (kind === 'number' && name === null)
     return 'Say which argument the number is good for, such as --name amount: it would vouch for every number.';
   if (kind === 'url' && kindOfValue(value) !== 'url') return 'A URL begins with https:// or http://.';
+  // What looks like an address and has a path before its @ is a file whose blob is mistyped.
+  if (kind === 'address' && /^[^@:]*\/[^@]*@/.test(value))
+    return 'A file is written PATH, or PATH@BLOB with the whole id of its content: see `git rev-parse HEAD:PATH`.';
   if (kind === 'file' && !/.@[0-9a-f]{40,64}$/.test(value))
     return `There is no file ${value} on main. Give the path of one, or PATH@BLOB.`;
   return null;

@@ -236,20 +236,24 @@ test('an endorsement vouches for its value in any way of writing it, until it is
   assert.deepEqual(await standing.endorse({ value: 'anna@X.org ' }, 'owner'), {
     ok: true,
     id: 'end_5',
-    again: false,
+    kind: 'address',
     value: 'anna@X.org',
+    again: false,
   });
   assert.deepEqual(await standing.endorse({ value: 'Anna@X.org' }, 'owner'), {
     ok: true,
     id: mail,
-    again: true,
+    kind: 'address',
     value: 'Anna@X.org',
+    again: true,
   });
   for (const wrong of [
     { value: '500' },
     { value: 'a\u200bb@x.org' },
     { value: ' ' },
     { value: 'x.org', kind: 'url' as const },
+    { value: 'notes/a.md@0123abc' },
+    { value: 'notes/a.md', kind: 'file' as const },
   ])
     assert.equal((await standing.endorse(wrong, 'owner')).ok, false, JSON.stringify(wrong));
   assert.equal(await standing.revokeEndorsement(sum, 'owner'), 'done');
