@@ -35,8 +35,7 @@ export async function costs(
   return 0;
 }
 
-function reportText({ by, since, rows, total, month, budgets }: CostReport): string {
-  const from = new Date(since).toISOString().slice(0, 10);
+function reportText({ by, sinceDay: from, rows, total, month, budgets }: CostReport): string {
   const head = [by, 'cost', 'calls', 'tokens in', 'cached', 'tokens out'];
   const lines = table([head, ...rows.map(cells), ...(rows.length > 1 ? [cells(total)] : [])]);
   const spent = rows.length === 0 ? [`Nothing was spent since ${from}.`] : [`Since ${from}:`, ...lines];
@@ -78,6 +77,10 @@ async function correct(io: Io, call: Talk['call'], flags: CostsFlags): Promise<E
   const price = { input: priceOf('input', flags.input), output: priceOf('output', flags.output), ...cached };
   const asked = { model, since: sinceOf(since, io.clock.now()), ...price };
   const done = await call<{ answers: number; before: number; after: number }>('/api/costs/correct', asked);
+  if (done.answers === 0)
+    throw new CliError(
+      `Nothing was corrected: there is no answer of "${model}" since then. See: ${io.self} costs --by model`,
+    );
   if (flags.json) {
     io.out(`${JSON.stringify({ ...done, model })}\n`);
     return 0;

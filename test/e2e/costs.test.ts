@@ -17,7 +17,9 @@ before(async () => {
   home = await Home.up({
     beside: [model],
     files: {
-      'ruche.yaml': `models:
+      // The month has begun here while it is still the last day of the one before in Greenwich.
+      'ruche.yaml': `timezone: Pacific/Kiritimati
+models:
   providers:
     shop: { type: openai-compatible, baseUrl: "${model.baseUrl}", window: 200000, price: { input: 1, output: 10 } }
   standard: [shop/big]
@@ -86,6 +88,9 @@ test('what cannot be asked for says so', async () => {
   assert.match((await home.cli('costs', '--by', 'moon')).err, /Unknown --by "moon"/);
   assert.match((await home.cli('costs', 'lower')).err, /Unknown action "lower"/);
   assert.match((await home.cli('costs', 'correct', '--model', 'a/b')).err, /Give --model/);
+  const price = ['--since', '1h', '--input', '1', '--output', '1'];
+  const nothing = await home.cli('costs', 'correct', '--model', 'shop/bigg', ...price);
+  assert.deepEqual([nothing.code, /no answer of "shop\/bigg" since then/.test(nothing.err)], [1, true]);
   await assert.rejects(home.api('/api/costs?by=moon'), /must be one of agent, model/);
   await assert.rejects(
     home.api('/api/costs/correct', { model: 'x', since: 0, input: 1, output: 1 }),

@@ -68,6 +68,11 @@ test('a line that moved is shown where it stands now, and what cannot be asked i
     [['email', 'read: {"path"'], /not valid JSON/],
     [['email', 'shell: ls', '--labels', 'secret'], /Unknown label "secret"/],
     [['email', 'shell: ls', '--at', 'noon'], /Invalid --at "noon"/],
+    [['email', 'shell: ls', '--queue', 'emial'], /Unknown queue "emial"\. Did you mean "email"\?/],
+    [['email', 'shell: ls', '--sender', 'agent:emial'], /Unknown agent "emial"\. Did you mean "email"\?/],
+    [['email', 'shell: ls', '--sender', 'me'], /"me" is no sender\. Give owner/],
+    [['email', 'fetch: https://a.example/', '--vouched', 'ulr'], /Unknown critical argument "ulr"\. Did you mean "url"\?/],
+    [['email', 'shell: ls', '--vouched', 'to'], /Unknown critical argument "to"\./],
     [['email'], /Name an agent and a call/],
   ] as const) {
     const { code, err } = await home.cli('policy', 'explain', ...words);
@@ -118,6 +123,8 @@ test('cases hold, here and in what the templates bring; one that does not is sho
   assert.equal(odd.code, 1);
   assert.match(odd.err, new RegExp(`cases\\.yaml:${last}: cases\\.4\\.expect must be one of allow, ask, deny\\.`));
   rmSync(home.path('cases.yaml'));
+  assert.match((await home.cli('policy', 'test', 'cases.yaml')).err, /There is no file .*cases\.yaml\./);
+  assert.match((await home.cli('policy', 'test', 'agents')).err, /cannot be read \(EISDIR\)/);
 
   for (const template of ['network', 'solo']) {
     const made = new Home();
