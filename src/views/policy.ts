@@ -77,7 +77,7 @@ function misnamed(
   tool: AnyTool,
   { agents }: Governance,
 ): Answer<never> | null {
-  const known = agents.keys();
+  const known = [...agents.keys()];
   if (queue !== undefined && !agents.has(queue)) return wrong('queue', unknownText('queue', queue, { known }));
   const [, giver] = /^agent:(.+)$/.exec(sender ?? '') ?? [];
   if (giver !== undefined && !agents.has(giver)) return wrong('sender', unknownText('agent', giver, { known }));

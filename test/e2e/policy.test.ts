@@ -68,10 +68,10 @@ test('a line that moved is shown where it stands now, and what cannot be asked i
     [['email', 'read: {"path"'], /not valid JSON/],
     [['email', 'shell: ls', '--labels', 'secret'], /Unknown label "secret"/],
     [['email', 'shell: ls', '--at', 'noon'], /Invalid --at "noon"/],
-    [['email', 'shell: ls', '--queue', 'emial'], /Unknown queue "emial"\. Did you mean "email"\?/],
-    [['email', 'shell: ls', '--sender', 'agent:emial'], /Unknown agent "emial"\. Did you mean "email"\?/],
+    [['email', 'shell: ls', '--queue', 'emial'], /Unknown queue "emial"\. Known: email, news\./],
+    [['email', 'shell: ls', '--sender', 'agent:emial'], /Unknown agent "emial"\. Known: email, news\./],
     [['email', 'shell: ls', '--sender', 'me'], /"me" is no sender\. Give owner/],
-    [['email', 'fetch: https://a.example/', '--vouched', 'ulr'], /Unknown critical argument "ulr"\. Did you mean "url"\?/],
+    [['email', 'fetch: https://a.example/', '--vouched', 'ulr'], /Unknown critical argument "ulr"\. Known: url\./],
     [['email', 'shell: ls', '--vouched', 'to'], /Unknown critical argument "to"\./],
     [['email'], /Name an agent and a call/],
   ] as const) {
