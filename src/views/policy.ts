@@ -82,7 +82,7 @@ function misnamed(
   const [, giver] = /^agent:(.+)$/.exec(sender ?? '') ?? [];
   if (giver !== undefined && !agents.has(giver)) return wrong('sender', unknownText('agent', giver, { known }));
   if (sender !== undefined && sender !== 'owner' && !/^[^\s:]+:\S/.test(sender))
-    return wrong('sender', `"${sender}" is no sender. Give owner, telegram:123, agent:NAME, schedule:AGENT/NAME …`);
+    return wrong('sender', `"${sender}" is no sender. Give owner, CHANNEL:ADDRESS, agent:NAME, schedule:AGENT/NAME …`);
   const critical = tool.critical ?? [];
   const other = vouched.find((name) => !critical.includes(name));
   if (other === undefined) return null;
