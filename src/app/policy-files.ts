@@ -92,7 +92,7 @@ export async function openPolicy({ home, workspace: dir, env, channels = [] }: P
       /** Holds each case of a file against what would be decided. */
       async test(path: string) {
         const { parseCases } = await import('../config/policy-cases.ts');
-        const { cases, problems } = parseCases(await casesIn(path), path);
+        const { cases, problems } = parseCases(await readFile(path), path);
         if (cases === null) throw new Error(problems.map(lineText).join('\n'));
         const found: CaseOutcome[] = [];
         for (const each of cases) found.push({ ...each, answer: await desk.explain(each.question) });
@@ -104,16 +104,6 @@ export async function openPolicy({ home, workspace: dir, env, channels = [] }: P
   } catch (error) {
     await parts.disposeAsync();
     throw error;
-  }
-}
-
-async function casesIn(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error;
-    if (error.code === 'ENOENT') throw new Error(`There is no file ${path}.`, { cause: error });
-    throw new Error(`${path} cannot be read (${String(error.code)}): it must be a file of cases.`, { cause: error });
   }
 }
 

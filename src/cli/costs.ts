@@ -38,8 +38,8 @@ export async function costs(
 function reportText({ by, sinceDay: from, rows, total, month, budgets }: CostReport): string {
   const head = [by, 'cost', 'calls', 'tokens in', 'cached', 'tokens out'];
   const lines = table([head, ...rows.map(cells), ...(rows.length > 1 ? [cells(total)] : [])]);
-  const spent = rows.length === 0 ? [`Nothing was spent since ${from}.`] : [`Since ${from}:`, ...lines];
-  const monthly = `This month: ${dollars(month.usd)}; at this pace ${dollars(month.projected)} in all.`;
+  const spent = rows.length === 0 ? [`Nothing spent since ${from}.`] : [`Since ${from}:`, ...lines];
+  const monthly = `This month: ${dollars(month.usd)} so far, ${dollars(month.projected)} projected.`;
   const held = budgets.length === 0 ? [] : ['Budgets:', ...table(budgets.map(budgetCells))];
   return [...spent, monthly, ...held].join('\n');
 }
@@ -77,17 +77,13 @@ async function correct(io: Io, call: Talk['call'], flags: CostsFlags): Promise<E
   const price = { input: priceOf('input', flags.input), output: priceOf('output', flags.output), ...cached };
   const asked = { model, since: sinceOf(since, io.clock.now()), ...price };
   const done = await call<{ answers: number; before: number; after: number }>('/api/costs/correct', asked);
-  if (done.answers === 0)
-    throw new CliError(
-      `Nothing was corrected: there is no answer of "${model}" since then. See: ${io.self} costs --by model`,
-    );
   if (flags.json) {
     io.out(`${JSON.stringify({ ...done, model })}\n`);
     return 0;
   }
   const answers = `${done.answers} ${done.answers === 1 ? 'answer' : 'answers'}`;
   io.out(
-    `Corrected ${answers} of ${plain(model)}: ${dollars(done.before)} is ${dollars(done.after)} now.\nFor what comes, set models.providers.${plain(model.replace('/', '.models.'))}.price in ruche.yaml.\n`,
+    `Corrected ${answers} of ${plain(model)}: ${dollars(done.before)} became ${dollars(done.after)}.\nFor future answers, set models.providers.${plain(model.replace('/', '.models.'))}.price in ruche.yaml.\n`,
   );
   return 0;
 }

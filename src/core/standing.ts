@@ -127,7 +127,9 @@ export interface EndorsementView {
 /** Done, was so already, or there is none (null). */
 export type Revoked = 'done' | 'again' | null;
 
-export type EndorseResult = { ok: true; id: string; again: boolean } | { ok: false; message: string };
+export type EndorseResult =
+  | { ok: true; id: string; kind: EndorsedKind; again: boolean }
+  | { ok: false; message: string };
 
 /** What people can ask of grants and endorsements. `by` is the one who asks. */
 export interface StandingDesk {

@@ -204,12 +204,12 @@ export class Standing implements StandingDesk {
     const same = (await this.endorsements()).find(
       (each) => each.kind === kind && each.value === value && each.name === name,
     );
-    if (same !== undefined) return { ok: true, id: same.id, again: true };
+    if (same !== undefined) return { ok: true, id: same.id, kind, again: true };
     const event = this.endorsing(kind, { value, name, note, sources: [] }, { by, cause: null, approval: null });
     const result = await this.#deps.store.commit({ events: [event], sync: true });
     if (!result.ok) throw new Error(`an endorsement could not be recorded: ${result.why}`);
     await this.refresh();
-    return { ok: true, id: event.data.endorsement, again: false };
+    return { ok: true, id: event.data.endorsement, kind, again: false };
   }
 
   /** The event with which a person vouches for a value, to be committed. */
@@ -243,7 +243,7 @@ function endorsementProblem(
   if (kind === 'number' && name === null)
     return 'Say which argument the number is good for, such as --name amount: it would vouch for every number.';
   if (kind === 'url' && kindOfValue(value) !== 'url') return 'A URL begins with https:// or http://.';
-  if (kind === 'file' && kindOfValue(value) !== 'file')
+  if (kindOfValue(value) !== 'file' && (kind === 'file' || (kind === 'address' && /^[^@:]*\/[^@]*@/.test(value))))
     return 'A file is written PATH@BLOB, with the whole id of its content: see `git rev-parse HEAD:PATH`.';
   return null;
 }

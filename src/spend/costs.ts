@@ -137,7 +137,7 @@ export function openCosts({ store, clock, governance, zone, spend }: CostsDeps):
       const concerned = (await pricedSince(store, since)).filter(
         ({ event }) => event.type === 'model.answered' && `${event.data.provider}/${event.data.model}` === model,
       );
-      if (concerned.length === 0) return { answers: 0, before: 0, after: 0 };
+      if (concerned.length === 0) return null;
       const before = concerned.reduce((sum, { usd }) => sum + usd, 0);
       const after = concerned.reduce(
         (sum, { event }) => sum + (event.type === 'model.answered' ? costBy(price, event.data.usage) : 0),

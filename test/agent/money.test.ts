@@ -67,10 +67,7 @@ test('what does not fit any more ends the run with the reason, and tells the own
     assert.equal((await loop.send('one')).status, 'done');
     const second = await loop.send('two', 'b');
     assert.equal(second.status, 'failed');
-    assert.match(
-      second.text ?? '',
-      /budget is used up \(0\.10 USD today for the agent assistant; 0\.0995 USD are spent/,
-    );
+    assert.match(second.text ?? '', /budget is used up \(0\.10 USD today for the agent assistant; 0\.0995 USD spent/);
     assert.equal((await loop.send('three', 'c')).status, 'failed');
     assert.equal(model.left, 1, 'the model was not asked again');
     await until(async () => (await eventsOf(loop, 'matter.raised')).length === 2);
@@ -88,7 +85,7 @@ test('asked, the owner raises the limit, and the run goes on with its files, too
     const [asked] = await until(async () => ((await approvals()).length > 0 ? approvals() : null));
     assert.match(
       asked?.text ?? '',
-      /Raise the budget: 0\.0400 USD for this task for the agent assistant; 0\.0395 USD are spent/,
+      /Raise the budget: 0\.0400 USD for this task for the agent assistant; 0\.0395 USD spent/,
     );
     assert.match(asked?.reason ?? '', /goes on/);
     await loop.restart();
@@ -241,7 +238,7 @@ test('a model without a price is not free: with a budget in USD it is refused un
     assert.equal(refused.status, 'failed');
     assert.match(
       refused.text ?? '',
-      /Nobody says what scripted\/model costs.*models\.providers\.scripted\.models\.model\.price/,
+      /The price of scripted\/model is unknown.*models\.providers\.scripted\.models\.model\.price/,
     );
     assert.equal(model.requests.length, 0);
     assert.equal((await eventsOf(loop, 'matter.raised')).length, 1);

@@ -74,6 +74,8 @@ test('a line that moved is shown where it stands now, and what cannot be asked i
     [['email', 'fetch: https://a.example/', '--vouched', 'ulr'], /Unknown critical argument "ulr"\. Known: url\./],
     [['email', 'shell: ls', '--vouched', 'to'], /Unknown critical argument "to"\./],
     [['email'], /Name an agent and a call/],
+    [['email', 'fetch'], /Say what fetch is called with/],
+    [['email', 'shell:'], /Say what shell is called with/],
   ] as const) {
     const { code, err } = await home.cli('policy', 'explain', ...words);
     assert.equal(code, 1, words.join(' '));
@@ -123,8 +125,9 @@ test('cases hold, here and in what the templates bring; one that does not is sho
   assert.equal(odd.code, 1);
   assert.match(odd.err, new RegExp(`cases\\.yaml:${last}: cases\\.4\\.expect must be one of allow, ask, deny\\.`));
   rmSync(home.path('cases.yaml'));
-  assert.match((await home.cli('policy', 'test', 'cases.yaml')).err, /There is no file .*cases\.yaml\./);
-  assert.match((await home.cli('policy', 'test', 'agents')).err, /cannot be read \(EISDIR\)/);
+  const gone = await home.cli('policy', 'test', 'cases.yaml');
+  assert.equal(gone.code, 1);
+  assert.match(gone.err, /^ruche: File not found: \/.*cases\.yaml$/m);
 
   for (const template of ['network', 'solo']) {
     const made = new Home();
@@ -135,6 +138,20 @@ test('cases hold, here and in what the templates bring; one that does not is sho
     } finally {
       await made.close();
     }
+  }
+});
+
+test('words that would reach nobody are explained as the run is told, and by no rule', async () => {
+  const made = new Home();
+  try {
+    assert.equal((await made.cli('init', '--template', 'solo')).code, 0);
+    const { out } = await made.cli('policy', 'explain', 'assistant', 'tell: owner It is late');
+    assert.equal(
+      out,
+      'deny  builtin:unreachable\n  No messenger has an owner, so nobody can be told. The owner pairs with one by `ruche pair CHANNEL`.\n',
+    );
+  } finally {
+    await made.close();
   }
 });
 

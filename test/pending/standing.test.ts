@@ -231,13 +231,25 @@ test('an endorsement vouches for its value in any way of writing it, until it is
   assert.equal(standing.vouchedBy('account', '500'), null);
   assert.ok(standing.fileVouched('shared/a.md', 'a'.repeat(40)) !== null);
   assert.equal(standing.fileVouched('shared/a.md', 'b'.repeat(40)), null);
-  assert.deepEqual(await standing.endorse({ value: 'anna@X.org ' }, 'owner'), { ok: true, id: 'end_5', again: false });
-  assert.deepEqual(await standing.endorse({ value: 'Anna@X.org' }, 'owner'), { ok: true, id: mail, again: true });
+  assert.deepEqual(await standing.endorse({ value: 'anna@X.org ' }, 'owner'), {
+    ok: true,
+    id: 'end_5',
+    kind: 'address',
+    again: false,
+  });
+  assert.deepEqual(await standing.endorse({ value: 'Anna@X.org' }, 'owner'), {
+    ok: true,
+    id: mail,
+    kind: 'address',
+    again: true,
+  });
   for (const wrong of [
     { value: '500' },
     { value: 'a\u200bb@x.org' },
     { value: ' ' },
     { value: 'x.org', kind: 'url' as const },
+    { value: 'notes/a.md@0123abc' },
+    { value: 'notes/a.md', kind: 'file' as const },
   ])
     assert.equal((await standing.endorse(wrong, 'owner')).ok, false, JSON.stringify(wrong));
   assert.equal(await standing.revokeEndorsement(sum, 'owner'), 'done');

@@ -1,5 +1,5 @@
 import type { AgentTurn, Turn } from '../run/deps.ts';
-import { accountId, accountText, amountText, type Cost } from '../../core/budget.ts';
+import { accountId, accountIdText, accountText, amountText, type Cost } from '../../core/budget.ts';
 import {
   type ModelChoice,
   type ModelErrorKind,
@@ -130,8 +130,8 @@ export async function affordable(turn: Turn, route: Routed): Promise<Routed | Fa
   const known = choices.filter(({ unpriced }) => unpriced !== true);
   if (known.length > 0) return { ...route, choices: known };
   const { provider, model } = first;
-  const mend = `Set models.providers.${provider}.models.${model}.price (USD for a million tokens) in ruche.yaml, or limit its tokens, such as budget: { tokens: { day: 1000000 } }.`;
-  const message = `Nobody says what ${provider}/${model} costs, and the budget of ${accountText(counted)} must not be passed. ${mend}`;
+  const mend = `Set models.providers.${provider}.models.${model}.price in ruche.yaml, such as { input: 0.5, output: 1.5 } (USD per million tokens), or limit tokens as well: budget: { tokens: { day: 1000000 } }.`;
+  const message = `The price of ${provider}/${model} is unknown, so the budget of ${accountText(counted)} cannot be kept. ${mend}`;
   await deps.spend.ask(`unpriced-${provider}/${model}`, message);
   return { code: 'budget.unpriced', message, retryable: false };
 }
@@ -149,7 +149,7 @@ export async function takeRaise(turn: Turn): Promise<Failure | null> {
     if ((await deps.store.awaited(task.id)).includes(log.state.task)) log.queue({ op: 'wake', task: task.id });
   await log.flush(true);
   deps.spend.answered(account, raised);
-  return raised > 0 ? null : stopped(account, 'The owner did not raise it.');
+  return raised > 0 ? null : stopped(accountIdText(account), 'The owner did not raise it.');
 }
 
 /** Before tools run: what they use is known only afterwards, so it must not have been reached. */
@@ -172,7 +172,7 @@ const words = ({ account: of, limit, spent, needed }: Reached): string => {
   const account = { ...of, limit };
   const { meter } = account;
   const next = needed > 0 ? `, and the next call could cost up to ${amountText(meter, needed)}` : '';
-  return `${accountText(account)}; ${amountText(meter, spent)} are spent${next}`;
+  return `${accountText(account)}; ${amountText(meter, spent)} spent${next}`;
 };
 
 /** The cheaper tier that the budget wants tried; null if there is none. */

@@ -66,7 +66,7 @@ export async function endorse(context: GatewayContext, request: ApiRequest): Pro
     OWNER,
   );
   if (!result.ok) throw new HttpError(409, 'refused', result.message);
-  await sendJson(request, 200, { id: result.id, again: result.again });
+  await sendJson(request, 200, { id: result.id, kind: result.kind, again: result.again });
 }
 
 /** `POST /api/grants/:id/revoke` and `POST /api/endorsements/:id/revoke` `{}`. False: it was revoked before. */
