@@ -144,10 +144,7 @@ test('a raise covers what is spent beyond the limit already, so one answer is en
     const task = await loop.deliver('two', 'b');
     const approvals = async () => (await loop.runtime.pending()).filter(({ kind }) => kind === 'approval');
     const [asked] = await until(async () => ((await approvals()).length > 0 ? approvals() : null));
-    assert.match(
-      asked?.text ?? '',
-      /0\.10 USD today for the network; 0\.50 USD spent.*\nApproved, 0\.10 USD more may/,
-    );
+    assert.match(asked?.text ?? '', /0\.10 USD today for the network; 0\.50 USD spent.*\nApproved, 0\.10 USD more may/);
     assert.equal((await loop.runtime.approve(asked?.id ?? '', 'approve', 'person:owner')).ok, true);
     assert.deepEqual([(await loop.settled(task)).text, (await eventsOf(loop, 'approval.asked')).length], ['done', 1]);
     assert.deepEqual(
