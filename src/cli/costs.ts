@@ -35,8 +35,7 @@ export async function costs(
   return 0;
 }
 
-function reportText({ by, since, rows, total, month, budgets }: CostReport): string {
-  const from = new Date(since).toISOString().slice(0, 10);
+function reportText({ by, sinceDay: from, rows, total, month, budgets }: CostReport): string {
   const head = [by, 'cost', 'calls', 'tokens in', 'cached', 'tokens out'];
   const lines = table([head, ...rows.map(cells), ...(rows.length > 1 ? [cells(total)] : [])]);
   const spent = rows.length === 0 ? [`Nothing spent since ${from}.`] : [`Since ${from}:`, ...lines];

@@ -124,6 +124,7 @@ export function openCosts({ store, clock, governance, zone, spend }: CostsDeps):
       return {
         by,
         since: from,
+        sinceDay: dayOf(from),
         until: now,
         rows: sorted,
         total,

@@ -17,7 +17,9 @@ before(async () => {
   home = await Home.up({
     beside: [model],
     files: {
-      'ruche.yaml': `models:
+      // The month has begun here while it is still the last day of the one before in Greenwich.
+      'ruche.yaml': `timezone: Pacific/Kiritimati
+models:
   providers:
     shop: { type: openai-compatible, baseUrl: "${model.baseUrl}", window: 200000, price: { input: 1, output: 10 } }
   standard: [shop/big]

@@ -85,6 +85,20 @@ const costOf = (choice: Pick<ModelChoice, 'cost'>, usage: Usage): Cost => ({
   tokens: usage.input + usage.output,
 });
 
+/** An answer whose provider has not counted it is not free: it counts as it was set aside, with a token for each byte of it. */
+export function counted(
+  outcome: Outcome,
+  choice: ModelChoice,
+  prepared: Prepared,
+  { paid, state }: { paid: Paid | null; state: RunState | null },
+): Outcome {
+  const { error, usage, message } = outcome;
+  if (error !== null || usage.input > 0 || choice.ours === true) return outcome;
+  const bytes = Buffer.byteLength(JSON.stringify(message.parts));
+  const output = usage.output > 0 ? usage.output : Math.min(bytes, paid?.output ?? bytes);
+  return { ...outcome, usage: { ...usage, input: mostInput(prepared, choice, state), output }, estimated: true };
+}
+
 const UNKNOWN: readonly ModelErrorKind[] = ['network', 'timeout', 'aborted'];
 
 /** What a call did cost. One that was refused cost nothing; one whose end nobody knows, all that it may have cost. */
@@ -204,6 +218,10 @@ export async function atLimit(turn: AgentTurn, reached: Reached): Promise<Failur
   return stopped(words(reached), 'Raise it, or wait for the next window.');
 }
 
+/** What a raise adds: the limit once more, or what the next call needs, beside what is spent beyond the limit already. */
+const moreOf = ({ account, limit, spent, needed }: Reached): number =>
+  Math.max(account.limit, needed) + Math.max(0, spent - limit);
+
 type Action = Partial<Pick<NonNullable<RunState['limit']>, 'to' | 'approval' | 'task'>>;
 
 function met(
@@ -211,7 +229,7 @@ function met(
   { account, limit, spent, needed }: Reached,
   { action, to = null, approval = null, task = null }: Action & { action: 'tier-down' | 'ask' | 'wait' | 'stop' },
 ): void {
-  const more = Math.max(account.limit, needed);
+  const more = moreOf({ account, limit, spent, needed });
   const data = { account: accountId(account), limit, spent, more, action, to, approval, task };
   log.emit({ type: 'budget.met', data });
 }

@@ -28,6 +28,8 @@ export interface CostReport {
   by: CostsBy;
   /** Milliseconds since the epoch. */
   since: number;
+  /** The day of it, by the clock of the network. */
+  sinceDay: string;
   until: number;
   /** The dearest first; days in their order. */
   rows: CostRow[];
