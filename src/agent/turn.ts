@@ -23,8 +23,7 @@ import { conversationId, runKey, runStream, kindOf } from '../core/ids.ts';
 import type { ModelMessage, FileRef, UserMessage } from '../core/model.ts';
 import { errorText } from '../core/text/sentence.ts';
 import { wrapUntrusted } from '../core/text/untrusted.ts';
-import { type Conversation, note } from './run/conversation.ts';
-import { putJson } from '../core/records/json-blob.ts';
+import { note } from './run/conversation.ts';
 import { FileRefused } from '../core/files.ts';
 
 /** Messages of the lane taken in at one step. */
@@ -308,7 +307,7 @@ async function startRun(deps: AgentDeps, claim: Claim, asker: string): Promise<R
   const { commit: config } = deps.governance();
   const conversation = await deps.conversations.load(deps.store, conversationId(agent, session));
   const base = await deps.workspace.head();
-  const foreign = await foreignOf(deps, task, conversation);
+  const { foreign } = conversation;
   const data = {
     run: deps.ids.next('run'),
     task: task.id,
@@ -317,31 +316,16 @@ async function startRun(deps: AgentDeps, claim: Claim, asker: string): Promise<R
     attempt,
     config,
     base,
-    ...(foreign === null ? {} : { foreign: foreign.ref }),
+    ...(foreign === null ? {} : { foreign }),
   };
   const labels = unionLabels(task.labels, conversation.labels, await deps.agentLabels(agent));
   const stream = runStream(data.run);
   const event = { type: 'run.started' as const, data, stream, labels };
   const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));
+  const values = foreign === null ? null : await loadJson<readonly string[]>(deps.store, foreign);
   const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: cause, asker });
-  log.emit({ type: 'run.started', data }, foreign?.values ?? null, { key: runKey(task.id) });
+  log.emit({ type: 'run.started', data }, values, { key: runKey(task.id) });
   return log;
-}
-
-/** Values out of texts from outside that its conversation remembers, and those that its task brings. */
-async function foreignOf(
-  { store, redact }: AgentDeps,
-  { agent, session, content }: Task,
-  { foreign: [ref, ...more] }: Conversation,
-): Promise<{ ref: BlobRef; values: readonly string[] } | null> {
-  const given = content === null ? [] : ((await loadJson<Partial<TaskContent>>(store, content)).foreign ?? []);
-  if (ref === undefined && given.length === 0) return null;
-  const values = new Set(given);
-  for (const each of ref === undefined ? [] : [ref, ...more])
-    for (const value of await loadJson<readonly string[]>(store, each)) values.add(value);
-  const single = ref !== undefined && more.length === 0 && given.length === 0;
-  const all = [...values];
-  return { ref: single ? ref : putJson(store, all, conversationId(agent, session), redact), values: all };
 }
 
 /** What only the store knows of an event. */

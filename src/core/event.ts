@@ -45,8 +45,8 @@ export type Body =
         parts?: readonly string[];
       };
     }
-  /** Earlier messages that a client, or another agent, handed over. `foreign`: as with `turn.ended`, of these messages. */
-  | { type: 'history.given'; data: { messages: BlobRef[]; foreign?: BlobRef } }
+  /** Earlier messages that a client handed over with its first one. */
+  | { type: 'history.given'; data: { messages: BlobRef[] } }
   /** Nobody who may write; told nothing. `chat` is where. */
   | { type: 'sender.denied'; data: { channel: string; sender: string; chat: string } }
   /** A code that makes its sender an owner of the channel; only its hash is kept. */
@@ -138,11 +138,7 @@ export type Body =
   | { type: 'task.restored'; data: { task: string } }
   /** A file in an inbox did not become a task; `detail` says why, and where it is now. */
   | { type: 'task.rejected'; data: { queue: string; detail: BlobRef } }
-  /** `foreign`: as with `turn.ended`, of the result. */
-  | {
-      type: 'task.finished';
-      data: { task: string; run: string | null; status: TaskStatus; result: BlobRef | null; foreign?: BlobRef };
-    }
+  | { type: 'task.finished'; data: { task: string; run: string | null; status: TaskStatus; result: BlobRef | null } }
   // schedule
   /** From now on it fires so; an edit counts from the moment it is seen. `anchor`: times after it count, and `every` is counted from it. */
   | {

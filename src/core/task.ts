@@ -115,8 +115,6 @@ export interface TaskContent {
   input: Json | null;
   /** `path@commit`. */
   artefacts: string[];
-  /** Values that may stand in it, which its giver knows to be taken out of texts from outside. */
-  foreign?: readonly string[];
   /** Of a file: a note of its writer's, by which nothing is joined. */
   key?: string;
   /** Of a schedule or trigger: who gets the answer. */

@@ -42,10 +42,9 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
   await freshBase(turn, group);
   const unseen = await unseenBy(turn, group);
   const files = await viewOf(turn);
-  const begun: { ready: ToolCall; met: ReadonlySet<string>; work: Work }[] = [];
+  const begun: { ready: ToolCall; work: () => Promise<{ result: ToolResult; reconciled: boolean }> }[] = [];
   for (const ready of group) {
-    const met = new Set<string>();
-    const context = toolContext(turn, ready, { files, facts: await callFacts(turn, ready), met });
+    const context = toolContext(turn, ready, { files, facts: await callFacts(turn, ready) });
     const again = ready.call.phase === 'started' ? await reconcile(ready, context) : null;
     if (again?.state === 'doubt') {
       const text = `This call had started when it was interrupted, and it is unknown whether it took effect: ${again.why}\n${fenced(showCall(log, ready).text)}\nAnswer "retry" to run it again, or say what happened.`;
@@ -54,19 +53,19 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
     }
     if (again?.state === 'done') {
       const { result } = again;
-      begun.push({ ready, met, work: () => Promise.resolve({ result, reconciled: true }) });
+      begun.push({ ready, work: () => Promise.resolve({ result, reconciled: true }) });
       continue;
     }
     if (!(await stillAllowed(turn, ready)) || !(await stillApproved(turn, ready))) continue;
     const { call, tool, input } = ready;
     const { effect, idempotent } = tool;
     log.emit({ type: 'tool.started', data: { call: call.id, tool: tool.name, key: call.key, effect, idempotent } });
-    begun.push({ ready, met, work: async () => ({ result: await tool.run(input, context), reconciled: false }) });
+    begun.push({ ready, work: async () => ({ result: await tool.run(input, context), reconciled: false }) });
   }
   // An effect that cannot be repeated must not happen before its intent is safe from a power cut.
   await log.flush(begun.some(({ ready }) => !ready.tool.idempotent));
   const ended = await Promise.allSettled(
-    begun.map(({ ready, met, work }) => finish(turn, ready, { work, met, unseen: unseen.get(ready.call.id) })),
+    begun.map(({ ready, work }) => finish(turn, ready, { work, unseen: unseen.get(ready.call.id) })),
   );
   void holdWork(turn);
   for (const one of ended) if (one.status === 'rejected') throw one.reason;
@@ -78,13 +77,11 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
   );
 }
 
-type Work = () => Promise<{ result: ToolResult; reconciled: boolean }>;
-
 /** Runs one call and records its receipt, unless the process is going down: then the step is found again after the start. */
 async function finish(
   { deps, log, worked }: Turn,
   { call, tool }: ToolCall,
-  { work, met, unseen }: { work: Work; met: ReadonlySet<string>; unseen: string | undefined },
+  { work, unseen }: { work: () => Promise<{ result: ToolResult; reconciled: boolean }>; unseen: string | undefined },
 ): Promise<void> {
   const { run, task } = log.state;
   deps.emit({ kind: 'tool.started', task, run, call: call.id, tool: tool.name, args: call.args });
@@ -100,7 +97,6 @@ async function finish(
     changes: result.changes,
     seen: result.seen ?? {},
     ...(result.records && { records: result.records }),
-    ...(met.size > 0 && { met: [...met] }),
   };
   const data = {
     call: call.id,
@@ -161,7 +157,7 @@ async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean>
 export function toolContext(
   turn: AgentTurn,
   ready: ToolCall,
-  { files, facts, met }: { files: ToolContext['files']; facts: PolicyFacts; met?: Set<string> },
+  { files, facts }: { files: ToolContext['files']; facts: PolicyFacts },
 ): ToolContext {
   const { deps, log, agent, stops } = turn;
   const { run, task } = log.state;
@@ -182,7 +178,7 @@ export function toolContext(
     seen: (path) => seenAs(turn, path),
     mayRead: mayTouch('read', usualTool(deps.tools(), 'reading'), asked, facts),
     mayWrite: mayTouch('write', usualTool(deps.tools(), 'writing'), asked, facts),
-    ...labelling(deps, met),
+    ...labelling(deps),
     mark: deps.mark(call.key),
     chat: async () => {
       const message = await messageOf(deps.store, log.claim.task);

@@ -15,8 +15,7 @@ import { giveExtracted, openOutput, refuse } from './results.ts';
 /** Values that one run may take out of texts. */
 const MAX_VALUES = 200;
 
-/** `taken`: values stand in it that were taken out of another text. */
-type Source = { text: string; labels: readonly Label[]; taken: boolean } | { why: string };
+type Source = { text: string; labels: readonly Label[] } | { why: string };
 
 /**
  * Answers a call for values of a text: a model without tools reads it, and code lets through only what is of the form that was
@@ -33,9 +32,9 @@ export async function extractValues(
     throw error;
   });
   if ('why' in source) return refuse(log, call, source.why);
-  if (log.state.taken >= MAX_VALUES)
+  if (log.state.foreign.size >= MAX_VALUES)
     return refuse(log, call, `This work has taken ${MAX_VALUES} values out of texts, which is the most.`);
-  const { text, labels, taken } = source;
+  const { text, labels } = source;
   const asked = await askAside(
     turn,
     {
@@ -54,7 +53,7 @@ export async function extractValues(
   giveExtracted(log, call, {
     text: JSON.stringify(read.values),
     labels: labels.filter((label) => label !== 'untrusted'),
-    foreign: taken || labels.includes('untrusted') ? read.foreign : [],
+    foreign: labels.includes('untrusted') ? read.foreign : [],
   });
 }
 
@@ -81,8 +80,7 @@ async function sourceOf(turn: AgentTurn, path: string): Promise<Source> {
   const { deps, log } = turn;
   const opened = (await openOutput(deps.store, log.state, path)) ?? (await openArtefact(turn, path));
   if (opened?.kind === 'refused') return { why: opened.why };
-  if (opened?.kind === 'output')
-    return sized({ text: opened.text, labels: opened.labels, taken: log.state.foreign.size > 0 });
+  if (opened?.kind === 'output') return sized({ text: opened.text, labels: opened.labels });
   if (opened === null) await freshPaths(turn, [path]);
   const files = opened === null ? await viewOf(turn) : opened.files;
   const entry = await files.stat(opened === null ? path : opened.path);
@@ -91,13 +89,10 @@ async function sourceOf(turn: AgentTurn, path: string): Promise<Source> {
     return { why: `${path} is not a text that can be read whole.` };
   const found = await files.read(entry.path);
   const text = found === null || found.bytes.includes(0) ? null : Buffer.from(found.bytes).toString('utf8');
-  if (text === null) return { why: `${path} is not a text.` };
-  const met = new Set<string>();
-  const labels = labelling(deps, met).labelsOf(entry);
-  return sized({ text, labels, taken: met.size > 0 });
+  return text === null ? { why: `${path} is not a text.` } : sized({ text, labels: labelling(deps).labelsOf(entry) });
 }
 
-const sized = (source: Exclude<Source, { why: string }>): Source =>
+const sized = (source: { text: string; labels: readonly Label[] }): Source =>
   source.text.length <= MAX_SOURCE
     ? source
     : { why: `The text has ${source.text.length} characters; at most ${MAX_SOURCE} can be read for values.` };

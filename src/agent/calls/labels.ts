@@ -17,24 +17,16 @@ function skillLabels({ governance }: AgentDeps, { path, oid }: Source): readonly
   return approved ? [] : ['untrusted'];
 }
 
-/** Where text of the workspace comes from, as tools ask for it. `met`: gets the values in it that were taken out of texts from outside. */
-export function labelling(
-  deps: AgentDeps,
-  met: Set<string> = new Set(),
-): Pick<ToolContext, 'labelsOf' | 'nameLabels' | 'readBy'> {
-  const meet = ({ oid }: Source): void => fileLabels.takenIn(oid).forEach((value) => met.add(value));
+/** Where text of the workspace comes from, as tools ask for it. */
+export function labelling(deps: AgentDeps): Pick<ToolContext, 'labelsOf' | 'nameLabels' | 'readBy'> {
   const { fileLabels } = deps;
   const globs = deps.governance().settings.privatePaths;
   return {
     labelsOf(entry) {
-      meet(entry);
       const own: Label[] = isPrivatePath(entry.path, globs) ? ['private'] : [];
       return unionLabels(own, labelsOfFile(deps, entry), skillLabels(deps, entry));
     },
-    nameLabels(entry) {
-      meet(entry);
-      return [...labelsOfFile(deps, entry, fileLabels.ofName(entry))];
-    },
+    nameLabels: (entry) => [...labelsOfFile(deps, entry, fileLabels.ofName(entry))],
     readBy: (command) => ({ named: namedPaths(command), past: speaksOfGit(command) ? fileLabels.ever : [] }),
   };
 }

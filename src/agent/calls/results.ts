@@ -55,7 +55,7 @@ export function giveExtracted(
 export function giveText(
   { deps, log }: Turn,
   call: CallState,
-  { ok, text, labels, met = [] }: { ok: boolean; text: string; labels: Label[]; met?: readonly string[] },
+  { ok, text, labels }: { ok: boolean; text: string; labels: Label[] },
 ): void {
   const { toolOutput } = deps.governance().settings.limits;
   const record: ToolRecord = {
@@ -66,7 +66,6 @@ export function giveText(
     }),
     changes: [],
     seen: {},
-    ...(met.length > 0 && { met }),
   };
   const { id, tool } = call;
   const data = { call: id, tool, ok, result: log.put(record), labels, ms: 0, reconciled: false };

@@ -13,7 +13,7 @@ import type { MatterKind } from '../../core/event.ts';
 import { wrapUntrusted } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
 import { note } from '../run/conversation.ts';
-import { putJson, readJson, readText } from '../../core/records/json-blob.ts';
+import { putJson, readText } from '../../core/records/json-blob.ts';
 
 /** Characters of what a task is to do. */
 const MAX_CONTENT = 1_000_000;
@@ -28,8 +28,8 @@ export async function callTask(turn: AgentTurn, call: CallState, asked: TaskCall
   else {
     if (asked.action === 'cancel')
       for (const { id } of known.tasks) await deps.cancelTask(id, agentActor(log.state.agent));
-    const { text, labels, met } = await describeTasks(deps, call, asked.tasks);
-    giveText(turn, call, { ok: true, text, labels, met });
+    const { text, labels } = await describeTasks(deps, call, asked.tasks);
+    giveText(turn, call, { ok: true, text, labels });
   }
   return false;
 }
@@ -82,10 +82,10 @@ async function join(turn: Turn, call: CallState, id: string, asked: NewTaskCall)
   const task = await deps.store.task(id);
   created(log, call, id, asked, true);
   if (task !== null && isEnded(task.status)) {
-    const { text, labels, met, done } = await describeTasks(deps, call, [id]);
+    const { text, labels, done } = await describeTasks(deps, call, [id]);
     const key = JSON.stringify(asked.key);
     const told = `No new task was made: one with the key ${key} has ended before. For new work give another key, or none. What came of it:`;
-    return giveText(turn, call, { ok: done, text: `${told}\n\n${text}`, labels, met });
+    return giveText(turn, call, { ok: done, text: `${told}\n\n${text}`, labels });
   }
   joined(log, id);
   const standing = `${id} of ${asked.agent} has this key and is ${task?.status ?? 'queued'}: no second one was made.`;
@@ -127,8 +127,7 @@ function taskOf({ deps, log }: Turn, asked: NewTaskCall, artefacts: string[]): T
   const { settings } = deps.governance();
   const session = deps.ids.next('ses');
   const { title, text, input } = asked;
-  const { foreign } = log.state;
-  const content: TaskContent = { title, text, input, artefacts, ...(foreign.size > 0 && { foreign: [...foreign] }) };
+  const content: TaskContent = { title, text, input, artefacts };
   return givenTask(asked, {
     id: deps.ids.next('tsk'),
     session,
@@ -251,41 +250,32 @@ async function describeTasks(
   { store, mark }: AgentDeps,
   call: CallState,
   ids: readonly string[],
-): Promise<{ text: string; labels: Label[]; met: string[]; done: boolean }> {
-  const met: string[] = [];
+): Promise<{ text: string; labels: Label[]; done: boolean }> {
   const lines: string[] = [];
   let labels: Label[] = [];
   let done = true;
   for (const id of ids) {
     const task = await store.task(id);
     if (task === null) continue;
-    const { labels: own, foreign } = await broughtBy(store, task);
+    const own = await labelsOf(store, task);
     labels = unionLabels(labels, own);
-    met.push(...foreign);
     done &&= task.status === 'done';
     const said = await saidBy(store, task);
     // What came from outside stays marked on its way from agent to agent.
     const text = own.includes('untrusted') ? wrapUntrusted(said, `the task ${id}`, mark(`${call.key}-${id}`)) : said;
     lines.push(`${id} (${task.queue}): ${task.status}${text === '' ? '' : `\n${text}`}`);
   }
-  return { text: lines.join('\n\n'), labels, met, done };
+  return { text: lines.join('\n\n'), labels, done };
 }
 
 const saidBy = async (store: AgentDeps['store'], { status, result }: Task): Promise<string> =>
   isEnded(status) && result !== null ? ((await readText(store, result)) ?? '(erased)') : '';
 
 /** What the task was given, and what its run has read. */
-async function broughtBy(
-  store: AgentDeps['store'],
-  { id, labels }: Task,
-): Promise<{ labels: Label[]; foreign: readonly string[] }> {
+async function labelsOf(store: AgentDeps['store'], { id, labels }: Task): Promise<Label[]> {
   const types = ['task.finished'] as const;
-  for await (const event of store.read({ stream: taskStream(id), types })) {
-    const ref = event.type === 'task.finished' ? event.data.foreign : undefined;
-    const foreign = ref === undefined ? null : await readJson<readonly string[]>(store, ref);
-    return { labels: unionLabels(labels, event.labels), foreign: foreign ?? [] };
-  }
-  return { labels: [...labels], foreign: [] };
+  for await (const event of store.read({ stream: taskStream(id), types })) return unionLabels(labels, event.labels);
+  return [...labels];
 }
 
 /** Gives a waiting call the results of its tasks, if all of them have ended. */
@@ -295,8 +285,8 @@ export async function takeResults(turn: Turn, call: CallState): Promise<boolean>
     const task = await deps.store.task(id);
     if (task !== null && !isEnded(task.status)) return false;
   }
-  const { text, labels, met, done } = await describeTasks(deps, call, call.tasks);
-  giveText(turn, call, { ok: done, text, labels, met });
+  const { text, labels, done } = await describeTasks(deps, call, call.tasks);
+  giveText(turn, call, { ok: done, text, labels });
   // What the tasks have landed is there to be read, unless that would take changes of its own out from under the run.
   const { base, changes } = log.state;
   const head = await deps.workspace.head();
@@ -317,9 +307,7 @@ export function handOver(turn: Turn, call: CallState, { to, brief }: { to: strin
   const told = deps.store.putBlob(Buffer.from(deps.redact(JSON.stringify(words))), stream);
   const data = { agent, session, to, run, brief: log.put({ text: brief }) };
   log.emit({ type: 'conversation.moved', data }, null, { stream: log.subject });
-  const values = JSON.stringify([...log.state.foreign]);
-  const foreign = values === '[]' ? {} : { foreign: deps.store.putBlob(Buffer.from(deps.redact(values)), stream) };
-  log.emit({ type: 'history.given', data: { messages: [told], ...foreign } }, null, { stream });
+  log.emit({ type: 'history.given', data: { messages: [told] } }, null, { stream });
   const text = `The next message of this conversation goes to ${to}, with your brief. Finish your answer.`;
   giveText(turn, call, { ok: true, text, labels: [] });
 }

@@ -2,45 +2,35 @@ import type { Turn } from '../run/deps.ts';
 import type { Change } from '../../core/files.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
 import type { MergedFile } from '../../core/ports/workspace.ts';
-import { LABELS_SUBJECT, type LabelledFile, type LabelledFiles } from '../../core/records/file-labels.ts';
+import { LABELS_SUBJECT, type LabelledFile } from '../../core/records/file-labels.ts';
 import { putJson } from '../../core/records/json-blob.ts';
 
 /** Puts on record where the content of files came from, before anybody can read them on `main`. Nothing where there are no labels. */
-function keep({ deps, log }: Turn, files: LabelledFile[], taken: LabelledFiles['taken'] = undefined): void {
-  if (files.length === 0 && taken === undefined) return;
-  const labelled: LabelledFiles = { files, ...(taken === undefined ? {} : { taken }) };
-  const detail = putJson(deps.store, labelled, LABELS_SUBJECT);
-  const count = new Set([...files.map(({ oid }) => oid), ...(taken?.oids ?? [])]).size;
-  log.emit({ type: 'files.labelled', data: { files: count, detail } });
-  deps.fileLabels.add({ actor: `agent:${log.state.agent}`, stream: `run:${log.state.run}` }, labelled);
-}
-
-/** What the run has written may hold any value that it knows. */
-function takenInto({ log }: Turn, oids: readonly string[], more: readonly string[] = []): LabelledFiles['taken'] {
-  const values = [...new Set([...log.state.foreign, ...more])];
-  return values.length === 0 || oids.length === 0 ? undefined : { values, oids };
+function keep({ deps, log }: Turn, files: LabelledFile[]): void {
+  if (files.length === 0) return;
+  const detail = putJson(deps.store, { files }, LABELS_SUBJECT);
+  const { type, data } = { type: 'files.labelled' as const, data: { files: files.length, detail } };
+  log.emit({ type, data });
+  deps.fileLabels.add({ actor: `agent:${log.state.agent}`, stream: `run:${log.state.run}` }, { files });
 }
 
 /** What the run lands has the labels that the run had when it wrote it. */
 export async function keepLabels(turn: Turn, changes: readonly Change[]): Promise<void> {
   const { state } = turn.log;
-  const written = changes.filter(({ path, oid }) => oid !== null && (state.marks.has(path) || state.foreign.size > 0));
+  const written = changes.filter(({ path, oid }) => oid !== null && state.marks.has(path));
   if (written.length === 0) return;
   const clean = await cleanContent(turn);
   const files: LabelledFile[] = [];
-  const oids: string[] = [];
   for (const change of written) {
     const { path, oid, was } = change;
     // A copy of what was there before, whoever made it, came from there.
     if (oid === null || clean.has(oid)) continue;
     // A person has read all of it, and let it land.
     const lifted = state.landing === 'approved' && (await isShown(turn, change));
-    if (!lifted) oids.push(oid);
-    if (!state.marks.has(path)) continue;
     const labels = lifted ? [] : [...(state.marks.get(path) ?? [])];
     files.push({ path, oid, labels, ...(was === null ? { named: true } : {}) });
   }
-  keep(turn, files, takenInto(turn, oids));
+  keep(turn, files);
 }
 
 async function cleanContent({ deps, log }: Turn): Promise<ReadonlySet<string>> {
@@ -54,35 +44,26 @@ const isShown = async ({ deps, log }: Turn, change: Change): Promise<boolean> =>
 /** A file that joins what the run wrote with what lay on `main` comes from both. */
 export function keepMerged(turn: Turn, files: readonly MergedFile[]): void {
   const labelled = files.map(({ path, oid, theirs }) => ({ path, oid, labels: joined(turn, path, theirs) }));
-  const theirs = files.flatMap((each) => turn.deps.fileLabels.takenIn(each.theirs));
-  const taken = takenInto(
-    turn,
-    files.map(({ oid }) => oid),
-    theirs,
-  );
   keep(
     turn,
     labelled.filter(({ labels }) => labels.length > 0),
-    taken,
   );
 }
 
 /** The same where a crash came between the landing and its record: what main had is no longer known, so all that it ever had counts. */
 export async function keepFound(turn: Turn, commit: string): Promise<void> {
   const { deps, log } = turn;
-  const { changes, marks, foreign } = log.state;
-  if (marks.size === 0 && foreign.size === 0 && deps.fileLabels.none) return;
+  const { changes, marks } = log.state;
+  if (marks.size === 0 && deps.fileLabels.none) return;
   const landed = deps.workspace.files(commit, []);
   const files: LabelledFile[] = [];
-  const oids: string[] = [];
   for (const { path, oid } of changes.values()) {
     const entry = oid === null ? null : await landed.stat(path);
     if (entry === null || entry.oid === oid) continue;
-    oids.push(entry.oid);
     const labels = unionLabels(marks.get(path) ?? [], ...deps.fileLabels.at(path).map((each) => each.labels));
     if (labels.length > 0) files.push({ path, oid: entry.oid, labels });
   }
-  keep(turn, files, takenInto(turn, oids));
+  keep(turn, files);
 }
 
 /** Labels of what a conflict has left of the run's changes, where they were joined with others'. */

@@ -15,7 +15,7 @@ import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
 import { hasLeftOut } from '../think/compact.ts';
 import { isQuiet } from '../think/script.ts';
-import { answerText, type Failure, MAX_FOREIGN } from '../run/state.ts';
+import { answerText, type Failure } from '../run/state.ts';
 import { mediaTypeOf, plainName } from '../../core/text/media.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
@@ -191,6 +191,9 @@ async function tasksOf(turn: Turn): Promise<Ended[]> {
   );
 }
 
+/** Values out of texts that a conversation remembers as somebody else's. */
+const MAX_FOREIGN = 1_000;
+
 function endTask(
   turn: Turn,
   ended: readonly Ended[],
@@ -219,7 +222,7 @@ function endTask(
   });
   const told = new Set<string>();
   for (const { task, message, told: recipient } of ended) {
-    log.emit({ type: 'task.finished', data: { task: task.id, run, status, result, ...foreign } }, null, {
+    log.emit({ type: 'task.finished', data: { task: task.id, run, status, result } }, null, {
       stream: taskStream(task.id),
     });
     // Where the runtime sends, two messages that one answer covers get it once.

@@ -19,8 +19,6 @@ export interface ToolRecord {
   records?: readonly KeptRecord[];
   /** Values in it that were taken out of a text from outside. */
   foreign?: readonly string[];
-  /** Such values that somebody else had taken out, and that may stand in what it gives. */
-  met?: readonly string[];
 }
 
 /** The blob of `model.called`: every part of the request by hash, so that a long conversation is stored once. */

@@ -20,7 +20,7 @@ export interface Conversation {
   /** What its turns have looked at. */
   seen: BlobRef | null;
   /** Values that were taken out of texts from outside. */
-  foreign: BlobRef[];
+  foreign: BlobRef | null;
 }
 
 const emptyConversation = (): Conversation => ({
@@ -29,7 +29,7 @@ const emptyConversation = (): Conversation => ({
   messages: [],
   labels: [],
   seen: null,
-  foreign: [],
+  foreign: null,
   endedAt: null,
 });
 
@@ -58,10 +58,9 @@ function foldConversation(before: Conversation, event: Event): Conversation {
       if (event.type === 'turn.ended') next.endedAt = event.at;
       next.messages = [...before.messages, ...said];
       next.labels = unionLabels(before.labels, event.labels);
-      if (event.type === 'history.given' && event.data.foreign) next.foreign = [...before.foreign, event.data.foreign];
       if (event.type !== 'turn.ended') return next;
       next.seen = event.data.seen ?? before.seen;
-      next.foreign = event.data.foreign ? [event.data.foreign] : before.foreign;
+      next.foreign = event.data.foreign ?? before.foreign;
       return next;
     }
     case 'conversation.compacted':

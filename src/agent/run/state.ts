@@ -77,8 +77,6 @@ export interface RunState {
   sources: LabelSource[];
   /** Values that were taken out of texts from outside: nobody vouches for them. */
   foreign: Set<string>;
-  /** How many of them it has taken out itself. */
-  taken: number;
   /** What services keep, as its tools have told of it. */
   records: readonly KeptRecord[];
   /** Failed model calls since the last answer. */
@@ -143,7 +141,6 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     labels: [...event.labels],
     sources: [],
     foreign: new Set(),
-    taken: 0,
     records: [],
     failures: [],
     model: null,
@@ -173,16 +170,10 @@ function mark({ marks, labels }: RunState, { path, oid }: Change): void {
   else marks.set(path, labels);
 }
 
-/** Values out of texts that a run, and then its conversation, remembers one by one. */
-export const MAX_FOREIGN = 1_000;
-
 /** What `tool.returned` adds to the run's view. */
 function addResult(state: RunState, call: CallState | undefined, record: ToolRecord): void {
   if (record.records !== undefined) state.records = [...state.records, ...record.records].slice(-5000);
-  for (const value of [...(record.foreign ?? []), ...(record.met ?? [])]) state.foreign.add(value);
-  state.taken += record.foreign?.length ?? 0;
-  // Rather than forget some of them.
-  if (state.foreign.size > MAX_FOREIGN) addLabels(state, ['untrusted'], 'many values that were taken out of texts');
+  for (const value of record.foreign ?? []) state.foreign.add(value);
   for (const change of record.changes) {
     mark(state, change);
     const before = state.changes.get(change.path);

@@ -16,8 +16,6 @@ export interface LabelledFile {
 /** The blob of `files.labelled`. */
 export interface LabelledFiles {
   files: LabelledFile[];
-  /** Files of a run that knew values which were taken out of texts from outside (`core/extract.ts`), and these values. */
-  taken?: { values: readonly string[]; oids: readonly string[] };
 }
 
 /** The subject of that blob: labels outlive the conversation that set them. */
@@ -40,12 +38,9 @@ const NONE: readonly Label[] = [];
 export class FileLabels {
   readonly #marks = new Map<string, Map<string, FileMark>>();
   readonly #paths = new Map<string, Set<string>>();
-  readonly #taken = new Map<string, readonly string[]>();
   #ever: Label[] = [];
 
-  add({ actor, stream }: Pick<EventOf<'files.labelled'>, 'actor' | 'stream'>, { files, taken }: LabelledFiles): void {
-    for (const oid of taken?.oids ?? [])
-      this.#taken.set(oid, [...new Set([...this.takenIn(oid), ...(taken?.values ?? [])])]);
+  add({ actor, stream }: Pick<EventOf<'files.labelled'>, 'actor' | 'stream'>, { files }: LabelledFiles): void {
     for (const file of files) {
       const marks = this.#marks.get(file.oid) ?? new Map<string, FileMark>();
       const before = marks.get(file.path);
@@ -78,11 +73,6 @@ export class FileLabels {
 
   of(entry: Pick<FileEntry, 'path' | 'oid'>): readonly Label[] {
     return this.#marks.has(entry.oid) ? unionLabels(...this.marks(entry).map(({ labels }) => labels)) : NONE;
-  }
-
-  /** Values that may stand in this content, and that nobody vouches for: they were taken out of texts from outside. */
-  takenIn(oid: string): readonly string[] {
-    return this.#taken.get(oid) ?? [];
   }
 
   /** Labels of the file's name: what a run that had read such data called it. */
