@@ -1,3 +1,4 @@
+import { labelling } from '../calls/labels.ts';
 import type { Turn } from '../run/deps.ts';
 import type { Change } from '../../core/files.ts';
 import { type Label, unionLabels } from '../../core/labels.ts';
@@ -35,7 +36,10 @@ export async function keepLabels(turn: Turn, changes: readonly Change[]): Promis
 
 async function cleanContent({ deps, log }: Turn): Promise<ReadonlySet<string>> {
   const entries = await deps.workspace.files(log.state.base, []).list('');
-  return new Set(entries.filter((entry) => deps.fileLabels.of(entry).length === 0).map(({ oid }) => oid));
+  // What is private by its path has no label on record.
+  const { labelsOf } = labelling(deps);
+  const labelled = new Set(entries.filter((entry) => labelsOf(entry).length > 0).map(({ oid }) => oid));
+  return new Set(entries.flatMap(({ oid }) => (labelled.has(oid) ? [] : [oid])));
 }
 
 const isShown = async ({ deps, log }: Turn, change: Change): Promise<boolean> =>
