@@ -21,7 +21,7 @@ export const SUITES: readonly Suite[] = [
   { name: 'network', paths: ['test/e2e/outgoing.test.ts'], seconds: 30 },
   { name: 'page', paths: ['test/web/access.test.ts'], seconds: 40 },
   // Two days, a week that is decided again, and for each planted bug some hours in which it strikes: a process is started for every life of the network.
-  { name: 'simulation', paths: ['test/simulate/play.slow.test.ts', 'test/simulate/rehearse.test.ts'], seconds: 140 },
+  { name: 'simulation', paths: ['test/simulate/play.slow.test.ts', 'test/simulate/rehearse.test.ts'], seconds: 180 },
   {
     // Nearly all of it is Git's own: some processes of it for each of thousands of steps, which is what is to be proven.
     name: 'git',
@@ -39,6 +39,7 @@ export const SUITES: readonly Suite[] = [
   {
     name: 'random',
     paths: [
+      'test/agent/file-labels.test.ts',
       'test/agent/random.test.ts',
       'test/agent/task-trees.test.ts',
       'test/channels/telegram-split.test.ts',

@@ -5,6 +5,7 @@ import { type Clock, OVER } from '../core/ports/clock.ts';
 import { StoreUnavailable } from '../core/ports/store.ts';
 import { WorkspaceUnavailable } from '../core/ports/workspace.ts';
 import { type Claim, isEnded, type Stops, type Task, type TaskContent } from '../core/task.ts';
+import { within } from '../policy/rights.ts';
 import { doCalls } from './calls/calls.ts';
 import { Faults } from './run/hindrances.ts';
 import { fail, succeed } from './finish/finish.ts';
@@ -115,7 +116,10 @@ async function openAndWork(deps: AgentDeps, claim: Claim, { stops, begins, rests
       if (log.state.changes.size > 0 && log.state.landing !== 'started') await leaveOutLost(turn);
       return await steps(turn);
     } catch (error) {
-      if (error instanceof Overtaken) continue;
+      if (error instanceof Overtaken) {
+        await deps.standing.refresh();
+        continue;
+      }
       if (!(error instanceof WorkspaceUnavailable)) throw error;
       await rests();
       // What it has done is on record, so that it goes on from there.
@@ -187,7 +191,11 @@ async function steps(turn: Turn): Promise<void> {
     const agent = deps.governance().agents.get(log.state.agent);
     if (!agent) return fail(turn, missingAgent(log.state.agent));
     if (deps.paused(agent.name)) return setAside(turn);
-    const outcome = await step({ ...turn, agent }, next);
+    const senders = log.claim.task.origin?.senders ?? [];
+    const givers = senders.flatMap((name) => deps.governance().agents.get(name) ?? []);
+    let zone: string | null = null;
+    const bound = within(agent, givers, deps.sandboxed);
+    const outcome = await step({ ...turn, agent: bound, zone: () => (zone ??= deps.zone()) }, next);
     if (outcome === 'end') return;
     if (outcome !== 'on') return fail(turn, outcome);
   }
@@ -265,7 +273,11 @@ async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: RunLog; sp
   const { task } = claim;
   const started = await deps.store.byKey(runKey(task.id));
   const { store, redact } = deps;
-  if (started?.type !== 'run.started') return { log: await startRun(deps, claim), spentMs: 0 };
+  const root = task.origin === undefined ? null : await store.task(task.origin.root);
+  const asker = (root ?? task).from;
+  if (started?.type !== 'run.started') return { log: await startRun(deps, claim, asker), spentMs: 0 };
+  // The answer that lets it go on may have granted more.
+  await deps.standing.settled();
   let last = started.id;
   let [spentMs, seen] = [0, started.at];
   const state = await foldRun(store, started, await firstMessage(deps, task), (event) => {
@@ -275,7 +287,7 @@ async function openRun(deps: AgentDeps, claim: Claim): Promise<{ log: RunLog; sp
     if (!OUTSIDE.has(event.type) && ms > 0) spentMs += ms;
     seen = event.at;
   });
-  const log = new RunLog({ store, redact, claim, state, last });
+  const log = new RunLog({ store, redact, claim, state, last, asker });
   const data = { worker: deps.worker, step: state.step, config: deps.governance().commit };
   log.emit({ type: 'run.resumed', data });
   // At once: the first step may be a command that has outlived the crash and goes on for long.
@@ -289,19 +301,30 @@ const BETWEEN_MS = 330_000;
 /** Events before which the run did not work. */
 const OUTSIDE: ReadonlySet<Event['type']> = new Set(['run.resumed', 'approval.answered', 'question.answered']);
 
-async function startRun(deps: AgentDeps, claim: Claim): Promise<RunLog> {
+async function startRun(deps: AgentDeps, claim: Claim, asker: string): Promise<RunLog> {
   const { task } = claim;
   const { agent, session, attempt, cause } = task;
   const { commit: config } = deps.governance();
   const conversation = await deps.conversations.load(deps.store, conversationId(agent, session));
   const base = await deps.workspace.head();
-  const data = { run: deps.ids.next('run'), task: task.id, agent, session, attempt, config, base };
-  const labels = unionLabels(task.labels, conversation.labels);
+  const { foreign } = conversation;
+  const data = {
+    run: deps.ids.next('run'),
+    task: task.id,
+    agent,
+    session,
+    attempt,
+    config,
+    base,
+    ...(foreign === null ? {} : { foreign }),
+  };
+  const labels = unionLabels(task.labels, conversation.labels, await deps.agentLabels(agent));
   const stream = runStream(data.run);
   const event = { type: 'run.started' as const, data, stream, labels };
   const state = startState({ ...event, ...NOT_YET, at: deps.clock.now() }, await firstMessage(deps, task));
-  const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: cause });
-  log.emit({ type: 'run.started', data }, null, { key: runKey(task.id) });
+  const values = foreign === null ? null : await loadJson<readonly string[]>(deps.store, foreign);
+  const log = new RunLog({ store: deps.store, redact: deps.redact, claim, state, last: cause, asker });
+  log.emit({ type: 'run.started', data }, values, { key: runKey(task.id) });
   return log;
 }
 

@@ -2,11 +2,13 @@ import { wrongAddress } from '../config/recipients.ts';
 import type { Adapters } from './adapters.ts';
 import { isConfined } from './builtin.ts';
 import { ConversationCache } from '../agent/run/conversation.ts';
+import { agentLabels } from '../agent/run/agent-labels.ts';
 import type { AgentDeps } from '../agent/run/deps.ts';
 import { Hindrances } from '../agent/run/hindrances.ts';
 import { LandingOrder } from '../agent/run/landing-order.ts';
 import { cancelTask } from '../runtime/end.ts';
 import type { Pauses } from '../runtime/pauses.ts';
+import { Standing } from '../pending/standing.ts';
 import type { Messengers } from './messengers.ts';
 import { nextTry } from '../models/choice/retry.ts';
 import type { ToolsAndModels } from './models.ts';
@@ -16,6 +18,14 @@ import { momentText, openWall, type Wall } from '../core/time/wall.ts';
 import { Spending } from '../spend/spending.ts';
 import { offeredSkills } from '../skills/gate.ts';
 
+/** What people have agreed to beyond single calls. */
+export const openStanding = ({ hub, ...adapters }: Adapters): Promise<Standing> =>
+  Standing.open({
+    ...adapters,
+    onCommitted: (listener) => hub.onCommitted(listener),
+    onRunEnded: (listener) => hub.onRunEnded(listener),
+  });
+
 /** All that runs can reach. */
 export function openAgents(
   adapters: Adapters,
@@ -23,6 +33,7 @@ export function openAgents(
   models: ToolsAndModels,
   { channels }: Messengers,
   pauses: Pauses,
+  standing: Standing,
 ): AgentDeps {
   const { store, ids, secrets, hub, sandbox, random, redact } = adapters;
   const pushes = (channel: string): boolean => channels.has(channel);
@@ -50,6 +61,7 @@ export function openAgents(
     nextTry,
     tools: () => models().tools,
     sandboxed: ({ sandbox: picked }) => isConfined(adapters.builtin, sandbox, picked),
+    standing,
     paused: (agent) => pauses.of(agent) !== null,
     pushes,
     wrongAddress(place) {
@@ -59,6 +71,7 @@ export function openAgents(
     redactPieces: () => secrets.redactPieces(),
     emit: (delta) => hub.emit(delta),
     cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes, governance }, task, by),
+    agentLabels: (agent) => agentLabels({ ...adapters, governance }, agent),
     conversations: new ConversationCache(),
     landingOrder: new LandingOrder(adapters.clock),
     hindrances: new Hindrances(),

@@ -1,5 +1,5 @@
 import { openAdapters, type Adapters } from './adapters.ts';
-import { openAgents } from './agents.ts';
+import { openAgents, openStanding } from './agents.ts';
 import { openClockwork } from './clockwork.ts';
 import { Life } from './life.ts';
 import { openMessengers, startMessengers } from './messengers.ts';
@@ -15,6 +15,7 @@ import { startGateway, type GatewayOptions } from '../gateway/server.ts';
 import { startExport } from '../journal/export.ts';
 import { Pauses } from '../runtime/pauses.ts';
 import { record } from '../scheduler/worker.ts';
+import { openCosts } from '../spend/costs.ts';
 import { startTrust } from '../trust/trust.ts';
 import { openViews } from '../views/open.ts';
 import { join } from 'node:path';
@@ -49,14 +50,15 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   const messengers = openMessengers(options, adapters, trust);
   const pauses = await Pauses.open(store, redact, () => hub.work());
   if (options.paused) parts.defer(await startPaused(trust, pauses, log));
-  const agents = (wrap.agents ?? plainly)(() => openAgents(adapters, trust, models, messengers, pauses));
+  const standing = parts.adopt(await openStanding(adapters), (each) => each.close());
+  const agents = (wrap.agents ?? plainly)(() => openAgents(adapters, trust, models, messengers, pauses, standing));
   const workers = openWorkers(adapters, agents, pauses, messengers);
   const status = openStatus(adapters, agents, pauses);
   const clockwork = openClockwork(adapters, trust, agents, messengers, life, status);
   const exporter = parts.adopt(await startExport(adapters), (each) => each.close());
   // What has left by then reaches the readable journal, too.
   parts.defer(() => adapters.sent.flush());
-  const made = { adapters, life, trust, models, messengers, pauses, agents, workers, clockwork, exporter };
+  const made = { adapters, life, trust, models, messengers, pauses, standing, agents, workers, clockwork, exporter };
   const runtime = openRuntime(options, made);
   const { hindrances, clock } = agents;
   const live = {
@@ -70,7 +72,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   parts.defer(noteUses(adapters));
   const policy = openLivePolicy(adapters, agents);
   const publicUrl = (): string | null => trust.current().settings.publicUrl ?? null;
-  const served = { ...options, ...adapters, ...page, views, desk: setup, policy, vault, runtime, publicUrl };
+  const costs = openCosts(agents);
+  const served = { ...options, ...adapters, ...page, views, desk: setup, policy, costs, vault, runtime, publicUrl };
   const gateway = await startGateway(served);
   parts.defer(() => gateway.close());
 

@@ -23,6 +23,7 @@ import { ruleProblem } from '../policy/rules.ts';
 import { askTool } from '../tools/ask.ts';
 import { editTool } from '../tools/edit.ts';
 import { escalateTool } from '../tools/escalate.ts';
+import { extractTool } from '../tools/extract.ts';
 import { fetchTool } from '../tools/fetch.ts';
 import { handOverTool } from '../tools/hand-over.ts';
 import { listTool } from '../tools/list.ts';
@@ -54,6 +55,7 @@ export const BUILTIN: Builtin = {
     searchTool,
     shell,
     fetchTool(),
+    extractTool,
     askTool,
     taskTool,
     handOverTool,

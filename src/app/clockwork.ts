@@ -6,7 +6,8 @@ import type { RuntimeDeps } from '../runtime/runtime.ts';
 import type { Life } from './life.ts';
 import type { Channels } from '../messages/channels.ts';
 import type { Messengers } from './messengers.ts';
-import { allPending, approve, pendingById } from '../pending/pending.ts';
+import { expire } from '../pending/approve.ts';
+import { allPending, pendingById } from '../pending/pending.ts';
 import { Escalations } from '../scheduler/escalations/escalations.ts';
 import { Schedules } from '../scheduler/schedules/schedules.ts';
 import { Dropped } from '../scheduler/triggers/saved-files.ts';
@@ -73,9 +74,7 @@ function openEscalations(agents: AgentDeps, trust: Trust, channels: Channels): E
     ...agents,
     pending: (id) => pendingById(store, id),
     waiting: () => allPending(store),
-    deny: async (approval, reason) => {
-      await approve({ store, answerHeld: trust.answerHeld }, approval, 'deny', 'runtime', reason);
-    },
+    deny: (approval, reason) => expire({ store, answerHeld: trust.answerHeld }, approval, reason),
     unreachable: (channel) =>
       channels.has(channel) ? (channels.doing(channel)?.problem ?? null) : `the channel ${channel} is not configured`,
   });

@@ -11,6 +11,8 @@ export interface BoundSecrets {
   injection: Injection;
   /** Says what is bound, as it is at each moment. Until then nothing is. */
   govern(bindings: () => readonly SecretBinding[]): void;
+  /** Whether a credential has gone out for this run: what came back is the owner's own business. */
+  usedSecret(run: string): boolean;
 }
 
 /** Hosts of one run that the owner hears of: a run that is steered could name thousands. */
@@ -45,7 +47,14 @@ export function openBoundSecrets(
       throw error;
     }
   };
+  const used = new Set<string>();
+  const sent = (run: string): void => {
+    used.add(run);
+    const [oldest] = used;
+    if (used.size > MAX_RUNS && oldest !== undefined) used.delete(oldest);
+  };
   const injection = openInjection({
+    sent,
     bindings: () => bindings(),
     resolve: (ref, forWhom) => secrets.resolve(ref, forWhom),
     peek: (ref, forWhom) => secrets.peek(ref, forWhom),
@@ -61,6 +70,7 @@ export function openBoundSecrets(
   });
   return {
     injection,
+    usedSecret: (run) => used.has(run),
     govern(current) {
       bindings = current;
     },

@@ -8,11 +8,15 @@ import { filesOf, gate, linesIn, linesOf } from './policy.ts';
 import { openScheduleBook } from '../config/schedule-book.ts';
 import { environmentPlaces } from '../config/secret-places.ts';
 import { type Governance, type Problem, SETTINGS_FILE } from '../core/agent.ts';
+import type { Answer, Explanation } from '../core/api/policy.ts';
+import type { PolicyCase } from '../config/policy-cases.ts';
+import type { Store } from '../core/ports/store.ts';
 import type { SavedFile } from '../core/ports/governance.ts';
 import type { ToolParts } from '../core/ports/tool.ts';
 import { machineZone, systemClock as clock } from '../platform/system.ts';
 import { readBundled } from '../skills/judge.ts';
 import { type Governed, rehearse, type RehearseOptions } from '../trace/rehearse.ts';
+import { policyStats } from '../views/policy-stats.ts';
 import { openPolicyDesk } from '../views/policy.ts';
 import { weaknesses } from '../views/weaknesses.ts';
 import { standingFiles } from '../workspace/edits/watch.ts';
@@ -80,14 +84,19 @@ export async function openPolicy({ home, workspace: dir, env, channels = [] }: P
       /** `at` null: the workspace as it stands. */
       async rehearse({ since, at, onChange }: { since: number; at: At | null } & Pick<RehearseOptions, 'onChange'>) {
         const changed = at === null ? governance : await proposed(at, { workspace, reader, saved });
-        const { openRecord } = await import('./record.ts');
-        const record = await openRecord({ home, workspace: dir, env });
-        try {
-          const { store } = record;
-          return await rehearse({ store, since, changed, onChange, governedBy: governedBy(reader) });
-        } finally {
-          await record.close();
-        }
+        const told = { since, changed, onChange, governedBy: governedBy(reader) };
+        return withRecord({ home, workspace: dir, env }, (store) => rehearse({ ...told, store }));
+      },
+      /** What rules have asked people for, by the record of the home. */
+      stats: (since: number) => withRecord({ home, workspace: dir, env }, (store) => policyStats(store, since)),
+      /** Holds each case of a file against what would be decided. */
+      async test(path: string) {
+        const { parseCases } = await import('../config/policy-cases.ts');
+        const { cases, problems } = parseCases(await readFile(path), path);
+        if (cases === null) throw new Error(problems.map(lineText).join('\n'));
+        const found: CaseOutcome[] = [];
+        for (const each of cases) found.push({ ...each, answer: await desk.explain(each.question) });
+        return found;
       },
       weaknesses: async () => weakened(governance, [...tools.values()], await filesOf(workspace, governance, saved)),
       close: () => parts.disposeAsync(),
@@ -96,6 +105,21 @@ export async function openPolicy({ home, workspace: dir, env, channels = [] }: P
     await parts.disposeAsync();
     throw error;
   }
+}
+
+async function withRecord<T>(options: PolicyFiles, job: (store: Store) => Promise<T>): Promise<T> {
+  const { openRecord } = await import('./record.ts');
+  const record = await openRecord(options);
+  try {
+    return await job(record.store);
+  } finally {
+    await record.close();
+  }
+}
+
+/** A case of a file, and what is decided. */
+export interface CaseOutcome extends PolicyCase {
+  answer: Answer<Explanation>;
 }
 
 const weakened = (

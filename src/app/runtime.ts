@@ -11,6 +11,8 @@ import type { AppOptions } from './options.ts';
 import { ageProblems } from './lost.ts';
 import { channelProblems, journalProblems, nowWrong, stuckProblems, vaultProblems } from './problems.ts';
 import { describeAgents, describeNetwork } from '../runtime/describe.ts';
+import { personOf } from '../core/recipient.ts';
+import type { Standing } from '../pending/standing.ts';
 import type { Pauses } from '../runtime/pauses.ts';
 import { createRuntime } from '../runtime/runtime.ts';
 import type { Trust } from '../trust/trust.ts';
@@ -23,6 +25,7 @@ interface Parts {
   models: ToolsAndModels;
   messengers: Messengers;
   pauses: Pauses;
+  standing: Standing;
   agents: AgentDeps;
   workers: Workers;
   clockwork: Clockwork;
@@ -31,7 +34,7 @@ interface Parts {
 
 /** The running network, as page, commands and messengers see it. */
 export function openRuntime(options: AppOptions, parts: Parts): Runtime {
-  const { adapters, life, trust, models, messengers, pauses, agents, workers, clockwork, exporter } = parts;
+  const { adapters, life, trust, models, messengers, pauses, standing, agents, workers, clockwork, exporter } = parts;
   const { store, hub, clock, sandbox } = adapters;
   const startedAt = clock.now();
   return createRuntime({
@@ -43,6 +46,8 @@ export function openRuntime(options: AppOptions, parts: Parts): Runtime {
     pair: pairer(adapters, messengers),
     maxAttempts: () => trust.current().settings.maxAttempts,
     answerHeld: trust.answerHeld,
+    standing,
+    person: (by) => personOf(trust.current().settings, by),
     accepting: life.accepting,
     traffic: adapters.sent.traffic,
     agents: () => describeAgents(trust.current(), models().models),

@@ -1,6 +1,6 @@
 import type { Problem } from '../core/agent.ts';
-import type { Event } from '../core/event.ts';
-import type { PolicyDesk, Weakness } from '../core/api/policy.ts';
+import type { Event, Verdict } from '../core/event.ts';
+import type { Answer, Explanation, PolicyDesk, PolicyQuestion, PolicyStats, Weakness } from '../core/api/policy.ts';
 import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ServerOffer } from '../core/api/runtime.ts';
 import type { Store } from '../core/ports/store.ts';
@@ -173,7 +173,20 @@ export type AddedSkill =
     }
   | { ok: false; why: string; problems: readonly Problem[] };
 
+export interface PolicyOutcome {
+  line: number | null;
+  name: string;
+  question: PolicyQuestion;
+  expect: Verdict;
+  rule?: string;
+  answer: Answer<Explanation>;
+}
+
 export interface PolicyPort extends PolicyDesk {
+  /** Holds the cases of a file against the rules. */
+  test(path: string): Promise<readonly PolicyOutcome[]>;
+  /** What rules have asked people for since a time. */
+  stats(since: number): Promise<PolicyStats>;
   /** What the files weaken of the defaults. */
   weaknesses(): Promise<Weakness[]>;
   /** Decides what is on record again under other rules: those at a path or commit, or (null) of the workspace as it stands. */

@@ -1,10 +1,12 @@
 import type { Pending } from '../core/api/runtime.ts';
+import { OFFERED_AFTER } from '../core/standing.ts';
+import { askedLines, votesText } from '../core/records/asked.ts';
 import { plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
-import { talk, type Talk } from './talk.ts';
+import { talk, type Accepted, type Talk } from './talk.ts';
 import type { ScheduleState } from '../core/schedule.ts';
 import { clockTime } from './time.ts';
-import type { ApprovalVerdict } from '../core/event.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
 
 /** `ruche approvals`: what waits for a person, and how to answer it. */
 export async function approvals(io: Io, options: Options, flags: { json?: boolean }): Promise<ExitCode> {
@@ -45,12 +47,25 @@ function pendingText(wait: Pending, command: (words: string) => string): string 
     `${wait.id}  ${what}${who}`,
     ...body,
     ...(wait.reason === '' ? [] : [`  why: ${plain(wait.reason)}`]),
+    ...(wait.about === undefined ? [] : askedLines(wait.about).map((line) => `  ${plain(line)}`)),
+    ...[votesText(wait.approvers)].filter((line) => line !== null).map((line) => `  ${plain(line)}`),
     `  ${how}`,
+    ...(wait.approved === undefined || wait.approved < OFFERED_AFTER
+      ? []
+      : [
+          `  You have approved the same ${wait.approved} times. To be asked no more for 30 days: ${command(`approve ${wait.id} --standing`)}`,
+        ]),
   ].join('\n');
 }
 
 /** What a verdict did by itself, whatever comes of the run. */
-export function verdictWords(id: string, verdict: ApprovalVerdict, again: boolean): string {
+export function verdictWords(
+  id: string,
+  verdict: ApprovalVerdict,
+  { again = false, more, grant }: Pick<Accepted, 'again' | 'more' | 'grant'>,
+): string {
+  if (more !== undefined) return `Approved by you: ${more.have} of ${more.needed}. It waits for another person.`;
+  if (grant !== undefined) return `Approved. The grant ${grant} lets calls of this kind through: see \`ruche grants\`.`;
   const word = verdict === 'approve' ? 'pproved' : 'enied';
   if (again) return `${id} was already ${verdict === 'approve' ? 'a' : 'd'}${word}.`;
   return `${verdict === 'approve' ? 'A' : 'D'}${word}.`;

@@ -1,5 +1,6 @@
 import { isSafeName } from '../core/ids.ts';
 import type { Delta, TaskOutcome } from '../core/api/runtime.ts';
+import { answeringOf, type ApproveFlags } from './standing.ts';
 import { pendingTexts, verdictWords, watchSchedules } from './approvals.ts';
 import { agentNamed, agentNames } from './unknown.ts';
 import { asCalled } from './explain.ts';
@@ -7,7 +8,7 @@ import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { progressLine } from './progress.ts';
 import { talk, type Accepted } from './talk.ts';
-import type { ApprovalVerdict } from '../core/event.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
 
 export interface AskFlags {
   session?: string;
@@ -51,16 +52,16 @@ export async function decide(
   options: Options,
   id: string,
   verdict: ApprovalVerdict,
-  flags: AskFlags,
-  reason = '',
+  flags: AskFlags & ApproveFlags,
+  note = flags.note ?? '',
 ): Promise<ExitCode> {
   const path = `/api/approvals/${encodeURIComponent(id)}`;
-  const body = { verdict, ...(reason === '' ? {} : { reason }) };
+  const body = { verdict, ...(note === '' ? {} : { note }), ...(verdict === 'approve' ? answeringOf(io, flags) : {}) };
   if (flags.json) return follow(io, options, path, body, flags);
   const since = await watchSchedules(talk(io, options, new AbortController().signal));
-  const before = async ({ again = false }: Accepted, outcome: TaskOutcome | null): Promise<string[]> => {
-    const changes = verdict === 'approve' && !again ? await since(outcome?.commit ?? null) : [];
-    return [verdictWords(id, verdict, again), ...changes];
+  const before = async (told: Accepted, outcome: TaskOutcome | null): Promise<string[]> => {
+    const changes = verdict === 'approve' && told.again !== true ? await since(outcome?.commit ?? null) : [];
+    return [asCalled(verdictWords(id, verdict, told), io.self), ...changes];
   };
   return follow(io, options, path, body, flags, before);
 }

@@ -10,7 +10,7 @@ import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { status } from './status.ts';
 import { talk, type Accepted, type Talk } from './talk.ts';
-import type { ApprovalVerdict } from '../core/event.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
 import { verdictWords, watchSchedules } from './approvals.ts';
 
 const HELP = `  /new      start a new conversation        /stop     stop the current run
@@ -221,8 +221,8 @@ async function decide(state: Chat, wait: Pending, verdict: ApprovalVerdict): Pro
   const { screen, gateway } = state;
   const { id } = wait;
   const since = await watchSchedules(gateway);
-  await answer(state, wait, `/api/approvals/${id}`, { verdict }, ({ again = false }) =>
-    screen.note(verdictWords(id, verdict, again)),
+  await answer(state, wait, `/api/approvals/${id}`, { verdict }, (told) =>
+    screen.note(verdictWords(id, verdict, told)),
   );
   for (const line of verdict === 'approve' ? await since(null) : []) screen.note(line);
 }

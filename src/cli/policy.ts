@@ -1,10 +1,12 @@
-import type { Explanation, Place, PolicyQuestion, Spoken } from '../core/api/policy.ts';
+import type { Explanation, PolicyQuestion } from '../core/api/policy.ts';
 import type { Label } from '../core/labels.ts';
 import { readMoment } from '../core/time/wall.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import type { PolicyPort } from './app-port.ts';
-import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
+import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
+import { sinceOf } from './log-filter.ts';
+import { explanationText, statsText } from './policy-text.ts';
 import { talk } from './talk.ts';
 
 export interface PolicyFlags {
@@ -19,9 +21,9 @@ export interface PolicyFlags {
   json?: boolean;
 }
 
-const ACTIONS = ['explain', 'rehearse'] as const;
+const ACTIONS = ['explain', 'test', 'rehearse', 'stats'] as const;
 
-/** `ruche policy explain|rehearse`: what the rules say, without anything happening. */
+/** `ruche policy explain|test|rehearse|stats`: what the rules say, without anything happening. */
 export async function policy(
   io: Io,
   options: Options,
@@ -32,6 +34,12 @@ export async function policy(
   switch (known) {
     case 'explain':
       return explainCall(io, options, words, flags);
+    case 'test': {
+      const { testCases } = await import('./policy-test.ts');
+      return withFiles(io, options, (port) => testCases(io, port, words[0], flags));
+    }
+    case 'stats':
+      return stats(io, options, flags);
     case 'rehearse': {
       const { rehearseDecisions } = await import('./policy-rehearse.ts');
       return withFiles(io, options, (port) => rehearseDecisions(io, port, flags));
@@ -49,6 +57,12 @@ async function withFiles<T>(io: Io, { home, workspace }: Options, job: (port: Po
   } finally {
     await port.close();
   }
+}
+
+async function stats(io: Io, options: Options, { since = '30d', json }: PolicyFlags): Promise<ExitCode> {
+  const found = await withFiles(io, options, (port) => port.stats(sinceOf(since, io.clock.now())));
+  io.out(json ? `${JSON.stringify(found)}\n` : `${plain(statsText(found))}\n`);
+  return 0;
 }
 
 async function explainCall(io: Io, options: Options, words: readonly string[], flags: PolicyFlags): Promise<ExitCode> {
@@ -107,35 +121,4 @@ function momentOf(text: string): number {
   const time = readMoment(text.slice(0, 10)) === null ? Number.NaN : Date.parse(text);
   if (Number.isNaN(time)) throw new CliError(`Invalid --at "${text}". Give a date and time such as 2026-11-23T08:15.`);
   return time;
-}
-
-const placeText = (place: Place | null): string =>
-  place === null ? '' : ` (${place.file}${place.line === null ? '' : `:${place.line}`})`;
-
-const spokenText = ({ verdict, rule, place, reason }: Spoken): string =>
-  `  ${verdict.padEnd(5)}  ${rule}${placeText(place)}: ${oneLine(reason, 300)}`;
-
-function explanationText({ decision, others, nearly, otherwise, landing }: Explanation): string {
-  const { verdict, rule, place, reason } = decision;
-  const part = (title: string, lines: readonly string[]): string[] => (lines.length === 0 ? [] : [title, ...lines]);
-  return [
-    `${verdict}  ${rule}${placeText(place)}`,
-    `  ${oneLine(reason, 500)}`,
-    ...part('Also spoke:', others.map(spokenText)),
-    ...part(
-      'Nearly spoke:',
-      nearly.map((each) => spokenText({ ...each, reason: each.because })),
-    ),
-    ...part(
-      'It would be:',
-      otherwise.flatMap(({ verdict: then, what, rule: by, yaml }) => [
-        `  ${then.padEnd(5)}  ${what}${by.startsWith('builtin:') ? `, by ${by}` : ''}`,
-        ...(yaml === undefined ? [] : [`           ${yaml}`]),
-      ]),
-    ),
-    ...part(
-      'At the landing:',
-      landing.map((line) => `  ${line}`),
-    ),
-  ].join('\n');
 }

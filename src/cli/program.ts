@@ -10,6 +10,7 @@ import type { PolicyFlags } from './policy.ts';
 import type { SecretsFlags } from './secrets.ts';
 import type { SimulateFlags } from './simulate.ts';
 import type { SkillsFlags } from './skills.ts';
+import type { ApproveFlags, EndorseFlags } from './standing.ts';
 import type { TasksFlags } from './tasks.ts';
 import type { TriggersFlags } from './triggers.ts';
 import type { UpFlags } from './up.ts';
@@ -41,6 +42,8 @@ const hinted = (text: string, { self, env }: Io): string =>
 
 /** Every option of every command, as commander hands them over. */
 type Flags = PlaceFlags &
+  ApproveFlags &
+  EndorseFlags &
   AskFlags &
   LogFlags &
   ModelsFlags &
@@ -86,6 +89,7 @@ function build(io: Io, result: { code: number }): Command {
 
   serving(command, act, io);
   talking(command, act, io);
+  agreeing(command, act, io);
   looking(command, act, io);
   ruling(command, act, io);
   steering(command, act, io);
@@ -140,9 +144,18 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
   asking('answer <id> <text>', 'answer a question from an agent').action((id: string, text: string, flags: Flags) =>
     act(flags, async (options) => (await import('./ask.ts')).answer(io, options, id, text, flags)),
   );
-  asking('approve <id>', 'approve the request with this id').action((id: string, flags: Flags) =>
-    act(flags, async (options) => (await import('./ask.ts')).decide(io, options, id, 'approve', flags)),
-  );
+  const several = (value: string, before: readonly string[] = []): string[] => [...before, value];
+  asking('approve <id>', 'approve the request with this id')
+    .option('--note <text>', 'words for the agent')
+    .option('--for-task', 'let calls of the same kind through until its task ends')
+    .option('--standing', 'let calls of the same kind through from now on; see grants')
+    .option('--expires <time>', 'standing: for this long, such as 7d (30d)')
+    .option('--count <number>', 'standing: so many times')
+    .option('--match <name=pattern>', 'standing: also values that fit, such as to=*@example.org', several)
+    .option('--vouch <name>', 'vouch for this value of the call from now on; see endorsements', several)
+    .action((id: string, flags: Flags) =>
+      act(flags, async (options) => (await import('./ask.ts')).decide(io, options, id, 'approve', flags)),
+    );
   asking('deny <id> [reason...]', 'deny the request with this id; the agent is told the reason').action(
     (id: string, reason: string[], flags: Flags) =>
       act(flags, async (options) =>
@@ -158,11 +171,6 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
 }
 
 function looking(command: MakeCommand, act: MakeAct, io: Io): void {
-  command('approvals', 'list what waits for you')
-    .option('--json', 'print JSON')
-    .action((flags: Flags) =>
-      act(flags, async (options) => (await import('./approvals.ts')).approvals(io, options, flags)),
-    );
   command('tasks [action] [id]', 'list tasks (list), or show, cancel or retry one')
     .option('--agent <name>', 'only tasks of this agent')
     .option(
@@ -220,6 +228,11 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--since <time>', 'everything since then: 10m, 2h, 3d, or a date; the newest 50 unless given')
     .option('--json', 'print JSON')
     .action((flags: Flags) => act(flags, async (options) => (await import('./net.ts')).net(io, options, flags)));
+  command('show <path>', 'show where a file of the workspace came from: its labels, who set them and who cleared them')
+    .option('--json', 'print JSON')
+    .action((path: string, flags: Flags) =>
+      act(flags, async (options) => (await import('./show.ts')).show(io, options, path, flags)),
+    );
   command('agents [action] [name]', 'list the agents (list), or pause NAME, resume NAME')
     .option('--reason <text>', 'pause: the reason, for the record')
     .option('--all', 'pause or resume every agent')
@@ -238,11 +251,55 @@ function looking(command: MakeCommand, act: MakeAct, io: Io): void {
     .action((flags: Flags) => act(flags, async (options) => (await import('./verify.ts')).verify(io, options, flags)));
 }
 
-/** What the rules say. */
+/** What waits for people, and what they agree to beyond a single call. */
+function agreeing(command: MakeCommand, act: MakeAct, io: Io): void {
+  command('approvals', 'list what waits for you')
+    .option('--json', 'print JSON')
+    .action((flags: Flags) =>
+      act(flags, async (options) => (await import('./approvals.ts')).approvals(io, options, flags)),
+    );
+  command('grants [action] [id]', 'list what agents may do without asking again (list), or revoke one')
+    .option('--all', 'include those that are over')
+    .option('--json', 'print JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) =>
+        (await import('./standing.ts')).standing(io, options, 'grant', { action: action ?? 'list', id }, flags),
+      ),
+    );
+  command('endorse <value>', 'vouch for an address, a URL, a number or a file, wherever it came from')
+    .option('--kind <kind>', 'address, url, number, file or text; seen by its form unless given')
+    .option('--name <argument>', 'only for this argument of a call, such as to or amount')
+    .option('--note <text>', 'why, for the record')
+    .option('--json', 'print JSON')
+    .action((value: string, flags: Flags) =>
+      act(flags, async (options) => (await import('./standing.ts')).endorse(io, options, value, flags)),
+    );
+  command('endorsements [action] [id]', 'list the values that you vouch for (list), or revoke one')
+    .option('--all', 'include those that were revoked')
+    .option('--json', 'print JSON')
+    .action((action: string | undefined, id: string | undefined, flags: Flags) =>
+      act(flags, async (options) =>
+        (await import('./standing.ts')).standing(io, options, 'endorsement', { action: action ?? 'list', id }, flags),
+      ),
+    );
+}
+
+/** What the rules say, and what it costs. */
 function ruling(command: MakeCommand, act: MakeAct, io: Io): void {
+  command('costs [action]', 'show what was spent, what it comes to and what is left; correct: put right a wrong price')
+    .option('--by <what>', 'agent (usual), model, task, day, person or queue')
+    .option('--since <time>', 'since then: 12h, 30d, or a date; the beginning of the month unless given')
+    .option('--model <name>', 'correct: the model, as PROVIDER/MODEL')
+    .option('--input <usd>', 'correct: dollars for a million tokens of input')
+    .option('--output <usd>', 'correct: dollars for a million tokens of output')
+    .option('--cached <usd>', 'correct: dollars for a million tokens of input that was cached')
+    .option('--json', 'print JSON')
+    .action((action: string | undefined, flags: Flags) =>
+      act(flags, async (options) => (await import('./costs.ts')).costs(io, options, action, flags)),
+    );
   command(
     'policy <action> [words...]',
-    'explain AGENT "shell: git push": what the rules say about a call, and why; rehearse: what changed rules would have decided',
+    'explain AGENT "shell: git push": what the rules say, and why; test FILE: whether cases hold; rehearse: what changed rules would have decided; stats: who was asked what',
   )
     .option('--labels <list>', 'explain: as in a run with these labels: untrusted, private')
     .option('--sender <who>', 'explain: as if this one had asked: owner, CHANNEL:ADDRESS, agent:NAME …')
@@ -251,7 +308,7 @@ function ruling(command: MakeCommand, act: MakeAct, io: Io): void {
       '--at <what>',
       'explain: as at this time, such as 2026-11-23T08:15; rehearse: rules of a file, folder or commit',
     )
-    .option('--since <time>', 'rehearse: decisions since then: 12h, 30d (usual), or a date')
+    .option('--since <time>', 'rehearse, stats: what was decided since then: 12h, 30d (usual), or a date')
     .option('--cost <usd>', 'explain: as in a run that has cost this much')
     .option('--vouched <names>', 'explain: as if somebody had approved the values of these arguments')
     .option('--json', 'print JSON')

@@ -16,6 +16,10 @@ export interface Accepted {
   agent?: string;
   /** This verdict had been given before. */
   again?: boolean;
+  /** Several persons have to approve, and so many have. */
+  more?: { needed: number; have: number };
+  /** The grant that was given with it. */
+  grant?: string;
   /** What the sender is to know at once. */
   note?: string;
 }

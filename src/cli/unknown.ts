@@ -4,8 +4,8 @@ import { CliError, type Io } from './io.ts';
 import type { Talk } from './talk.ts';
 import type { AgentState } from '../core/api/runtime.ts';
 
-/** A schedule, a trigger or an escalation, as its command names it. */
-type Kind = 'schedule' | 'trigger' | 'escalation';
+/** What a command lists, as it names it. */
+type Kind = 'schedule' | 'trigger' | 'escalation' | 'grant' | 'endorsement';
 
 /** Refuses what cannot be the id of a schedule or a trigger before anybody is asked. */
 export function needAgentAndName(io: Pick<Io, 'self'>, kind: Kind, id: string): void {
@@ -24,7 +24,7 @@ export async function ofKind<T>(
     return await act();
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== `unknown_${kind}`) throw error;
-    const path = kind === 'escalation' ? '/api/escalations?all' : `/api/${kind}s`;
+    const path = kind === 'schedule' || kind === 'trigger' ? `/api/${kind}s` : `/api/${kind}s?all`;
     const known = await call<Record<string, { id: string }[]>>(path);
     const ids = (known[`${kind}s`] ?? []).map((each) => each.id);
     throw new CliError(unknownText(kind, id, { known: ids, list: `${io.self} ${kind}s` }), 1, { cause: error });

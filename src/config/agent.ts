@@ -120,7 +120,7 @@ export function parseAgent(
   if (value.routing !== undefined)
     problems.push(...routingProblems(value.routing, ['routing'], new Set(known.providers), { source, file }));
   const all = known.tools.map((tool) => tool.name);
-  const tools = value.tools ?? all;
+  const tools = value.tools ?? known.tools.filter(({ onDemand }) => onDemand !== true).map(({ name }) => name);
   for (const found of checkTools(tools, all, source, file))
     (found.severity === 'warning' ? warnings : problems).push(found);
   const rules = value.rules ?? [];

@@ -4,6 +4,7 @@ import type { ProviderKind } from '../core/agent.ts';
 import { SECRET_REFERENCE } from '../core/ids.ts';
 import { openWall } from '../core/time/wall.ts';
 import { bareOrigin } from '../core/net/host.ts';
+import { casesSchema } from './policy-cases.ts';
 import { networkSchema } from './network-schema.ts';
 import { budgetSchema, networkBudgetSchema } from './budget-schema.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
@@ -63,6 +64,9 @@ const match = z
     error: 'says nothing to match; to match every call write { tool: "*" }',
   });
 
+/** A whole number within bounds. */
+const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
+
 const ruleBase = {
   id: z
     .string()
@@ -73,15 +77,24 @@ const ruleBase = {
   reason: text.describe('Why the rule is there; shown to the agent and to the person who is asked.'),
 };
 
+const approvers = whole(1, 10)
+  .describe('Of ask: how many different persons have to approve; 1 unless given. See people.')
+  .optional();
+
 const oneVerdict = (rule: object): boolean => verdictNames.filter((name) => name in rule).length === 1;
 
+const asksSeveral = (rule: { ask?: unknown; approvers?: number | undefined }): boolean =>
+  rule.approvers === undefined || rule.ask !== undefined;
+
 const rule = z
-  .strictObject({ ...ruleBase, allow: match.optional(), ask: match.optional(), deny: match.optional() })
-  .refine(oneVerdict, { error: 'must have exactly one of allow, ask and deny' });
+  .strictObject({ ...ruleBase, allow: match.optional(), ask: match.optional(), deny: match.optional(), approvers })
+  .refine(oneVerdict, { error: 'must have exactly one of allow, ask and deny' })
+  .refine(asksSeveral, { error: 'has a meaning only with ask', path: ['approvers'] });
 
 const narrowingRule = z
-  .strictObject({ ...ruleBase, ask: match.optional(), deny: match.optional() })
-  .refine(oneVerdict, { error: 'must have exactly one of ask and deny' });
+  .strictObject({ ...ruleBase, ask: match.optional(), deny: match.optional(), approvers })
+  .refine(oneVerdict, { error: 'must have exactly one of ask and deny' })
+  .refine(asksSeveral, { error: 'has a meaning only with ask', path: ['approvers'] });
 
 const price = z
   .strictObject({
@@ -155,9 +168,6 @@ const binding = z
     error: 'needs the channel the chat is on',
     path: ['chat'],
   });
-
-/** A whole number within bounds. */
-const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
 
 /** Keys that DESIGN names for later. They are accepted with a warning, so that a file can be written ahead. */
 export const SETTINGS_LATER = [
@@ -333,6 +343,25 @@ const settings = z.strictObject({
     ])
     .describe('At night long conversations that rest are summarised by a light model; false: never.')
     .optional(),
+  people: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, { error: 'a person is named with small letters, digits and "-"' }),
+      z.array(recipient).min(1).max(50),
+    )
+    .describe('Persons and their addresses, where a rule wants several approvers; everybody else counts as the owner.')
+    .optional(),
+  approvals: z
+    .strictObject({
+      expire: z
+        .string({ error: timeNeeded })
+        .refine((given) => given === 'never' || (readDuration(given) ?? 0) >= 60_000, {
+          error: 'must be a time such as 24h or 3d, or never',
+        })
+        .describe('When an approval is denied that no chain takes up; 24h unless given.')
+        .optional(),
+    })
+    .describe('What becomes of approvals that nobody answers.')
+    .optional(),
   escalation: z
     .record(CHAIN_NAME, chainSchema)
     .describe('Who hears about what waits for a person, and when. The chain `owner` is the default.')
@@ -393,5 +422,6 @@ export function editorSchemas({
   return {
     'ruche.schema.json': make(settingsSchema(providers).extend({ channels: channels(entry) }), 'ruche.yaml'),
     'agent.schema.json': make(agentSchema, 'Front matter of an AGENT.md'),
+    'policy-cases.schema.json': make(casesSchema, 'Cases of ruche policy test'),
   };
 }

@@ -21,7 +21,8 @@ import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
 import { reachesOf } from './network-schema.ts';
 import { routingOf, routingProblems } from './routing-schema.ts';
-import { quietOf, zoneProblems } from './quiet.ts';
+import { peopleOf, peopleProblems } from './people.ts';
+import { quietOf } from './quiet.ts';
 import type { Recipients } from './recipients.ts';
 import { queuesOf } from './queues.ts';
 import { sandboxOf } from './sandbox.ts';
@@ -80,12 +81,13 @@ interface RuleSource {
   allow?: RuleMatch;
   ask?: RuleMatch;
   deny?: RuleMatch;
+  approvers?: number | undefined;
 }
 
 export function toRule(source: RuleSource): Rule {
-  const { id, reason } = source;
+  const { id, reason, approvers = 1 } = source;
   if (source.allow) return { id, verdict: 'allow', match: source.allow, reason };
-  if (source.ask) return { id, verdict: 'ask', match: source.ask, reason };
+  if (source.ask) return { id, verdict: 'ask', match: source.ask, reason, ...(approvers > 1 ? { approvers } : {}) };
   return { id, verdict: 'deny', match: source.deny ?? {}, reason };
 }
 
@@ -230,7 +232,7 @@ export function parseSettings(
   problems.push(...chains.problems);
   const quiet = value.quiet === undefined ? null : quietOf(value.quiet, recipients, source, file);
   problems.push(...(quiet?.problems ?? []));
-  problems.push(...zoneProblems(value.zones ?? {}, recipients, source, file));
+  problems.push(...peopleProblems(value, recipients, source, file));
   const queues = queuesOf(value.queues ?? {}, source, file);
   const sandbox = sandboxOf(value, known.sandboxes, source, file);
   problems.push(...queues.problems, ...sandbox.problems);
@@ -252,7 +254,7 @@ export function parseSettings(
       ...(value.network === undefined ? {} : { network: reachesOf(value.network) }),
       ...(value.private === undefined ? {} : { privatePaths: value.private }),
       ...(value.timezone === undefined ? {} : { timezone: value.timezone }),
-      ...(value.zones === undefined ? {} : { zones: value.zones }),
+      ...peopleOf(value),
       ...(value.publicUrl === undefined ? {} : { publicUrl: bareOrigin(value.publicUrl) ?? value.publicUrl }),
       ...(sandbox.choice === undefined ? {} : { sandbox: sandbox.choice }),
       concurrency: value.concurrency ?? 50,

@@ -11,6 +11,9 @@ import type { Trigger } from './trigger.ts';
 /** The settings of the network, at the root of the workspace. */
 export const SETTINGS_FILE = 'ruche.yaml';
 
+/** Files in the folder of an agent whose text belongs to its instructions, in this order after `AGENT.md`. */
+export const EXTRA_FILES = ['SOUL.md', 'IDENTITY.md', 'USER.md'] as const;
+
 /** What confines shell commands, by the name of its kind; `image` for a kind that takes one. */
 export interface SandboxChoice {
   kind: string;
@@ -200,6 +203,10 @@ export interface Settings {
     /** Tasks that one run may make. */
     fanOut: number;
   };
+  /** Addresses of persons, by name: whoever is not among them counts as the owner. */
+  people?: Readonly<Record<string, readonly string[]>>;
+  /** Milliseconds after which an approval that no chain takes up is denied; 24 hours unless given, null: never. */
+  approvalMs?: number | null;
   /** Chains of escalation, by name. */
   escalation: Readonly<Record<string, readonly EscalationLevel[]>>;
   /** When nobody is told anything that can wait; absent: never. */

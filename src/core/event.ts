@@ -1,6 +1,7 @@
 import type { Sent } from './net/sent.ts';
 import type { BlobRef } from './blob.ts';
 import type { Cost, ModelPrice } from './budget.ts';
+import type { AgreedBody } from './agreed.ts';
 import type { Label } from './labels.ts';
 import type { FinishReason, ModelErrorKind, Purpose, Usage } from './model.ts';
 import type { Route } from './routing.ts';
@@ -9,8 +10,6 @@ import type { Task, TaskStatus } from './task.ts';
 import type { SkippedWhy } from './trigger.ts';
 
 export type Verdict = 'allow' | 'ask' | 'deny';
-/** What a person says to an approval. */
-export type ApprovalVerdict = 'approve' | 'deny';
 
 /** What a run waits for: a person's answer, or the end of a task. */
 export interface Wait {
@@ -21,9 +20,10 @@ export interface Wait {
 /**
  * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
  * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `trigger:<agent>/<name>`,
- * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `workspace`, `agents`, `secrets`, `gateway`.
+ * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `grant:<grant>`, `endorsement:<endorsement>`, `workspace`, `agents`, `secrets`, `gateway`.
  */
 export type Body =
+  | AgreedBody
   // network: streams of their own
   | { type: 'net.sent'; data: Sent }
   // conversation
@@ -64,8 +64,19 @@ export type Body =
   /** One turn's contribution to the conversation: the model messages of the run, in order. */
   | {
       type: 'turn.ended';
-      /** `seen`: what the conversation has looked at so far, as JSON: a list of path and blob oid. Without it nothing was added. */
-      data: { run: string; task: string; status: TaskStatus; messages: BlobRef[]; seen?: BlobRef };
+      /**
+       * `seen`: what the conversation has looked at so far, as JSON: a list of path and blob oid. Without it nothing was added. `cold`:
+       * it was quiet for long before. `foreign`: all values it holds that were taken out of texts from outside.
+       */
+      data: {
+        run: string;
+        task: string;
+        status: TaskStatus;
+        messages: BlobRef[];
+        seen?: BlobRef;
+        cold?: true;
+        foreign?: BlobRef;
+      };
     }
   | {
       type: 'conversation.compacted';
@@ -196,6 +207,8 @@ export type Body =
         config: string;
         /** Commit the run's view of the workspace starts at. */
         base: string;
+        /** Values that its conversation holds and that were taken out of texts from outside. */
+        foreign?: BlobRef;
       };
     }
   | { type: 'run.resumed'; data: { worker: string; step: number; config: string } }
@@ -277,12 +290,17 @@ export type Body =
   | {
       type: 'decision.made';
       /** `facts`: what it was made from (`DecisionRecord`); decisions of older versions have none. */
-      data: { call: string; tool: string; verdict: Verdict; rule: string; reason: string; facts?: BlobRef };
-    }
-  | { type: 'approval.asked'; data: { approval: string; call: string; tool: string; shown: BlobRef } }
-  | {
-      type: 'approval.answered';
-      data: { approval: string; verdict: ApprovalVerdict; by: string; reason: BlobRef | null };
+      /** `approvers`: of an ask, how many persons have to agree. `endorsed`: the endorsements it rests on. */
+      data: {
+        call: string;
+        tool: string;
+        verdict: Verdict;
+        rule: string;
+        reason: string;
+        facts?: BlobRef;
+        approvers?: number;
+        endorsed?: readonly string[];
+      };
     }
   /** `doubt`: the runtime itself asks, because it cannot tell whether the call took effect. */
   | { type: 'question.asked'; data: { question: string; call: string; doubt: boolean; text: BlobRef } }

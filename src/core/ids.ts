@@ -1,5 +1,5 @@
 /** The kinds of identifier the runtime makes. Events are not among them: an event is `evt_<seq>`. */
-type IdKind = 'tsk' | 'run' | 'apr' | 'qst' | 'mat' | 'ses' | 'wrk' | 'call' | 'msg';
+type IdKind = 'tsk' | 'run' | 'apr' | 'qst' | 'mat' | 'ses' | 'wrk' | 'call' | 'msg' | 'grt' | 'end';
 
 /** The one source of randomness. `next('tsk')` gives `tsk_…`, matching `^[A-Za-z0-9_-]+$`. */
 export interface Ids {

@@ -1,7 +1,21 @@
 import type { BlobRef } from './blob.ts';
 import type { Json } from './text/json.ts';
 
-/** `text` of a result is what the model reads. */
+interface Result {
+  type: 'result';
+  id: string;
+  tool: string;
+  /** What the model reads. */
+  text: string;
+  isError: boolean;
+  /** Where the whole of it can be read again. */
+  output?: string;
+  /** What the whole is known by, where `text` is only a part of it. */
+  digest?: string;
+  /** The `output` of an earlier result that it refers to, its text being the same. */
+  same?: string;
+}
+
 export type Part =
   | { type: 'text'; text: string }
   /** Of a user's message. `name` is the file's; the bytes are a blob of their own. */
@@ -10,7 +24,7 @@ export type Part =
   | { type: 'reasoning'; text: string; opaque?: Json }
   /** `args` is the argument text exactly as the model wrote it; it may not parse. */
   | { type: 'call'; id: string; tool: string; args: string; opaque?: Json }
-  | { type: 'result'; id: string; tool: string; text: string; isError: boolean };
+  | Result;
 
 /** What every provider with eyes takes. */
 export const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const;
@@ -56,6 +70,8 @@ export interface ModelRequest {
   /** Bytes of the images in `messages`, by the hash of their blob. One that is missing has been erased. */
   images?: ReadonlyMap<string, Uint8Array>;
   maxOutputTokens?: number;
+  /** The same for all requests of a conversation, and tells nobody which it is: providers find what they have cached by it. */
+  cacheKey?: string;
   /** For whom it is asked; it stands on record with what left, and is not sent. */
   by?: { agent: string; run: string };
 }

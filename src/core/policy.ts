@@ -30,6 +30,8 @@ export interface CriticalValue {
   value: string;
   /** Why it may be used with outside data in the run; null: nobody has vouched for it. */
   vouched: 'owner' | 'contact' | 'constant' | 'record' | 'endorsed' | null;
+  /** It was taken out of a text from outside, or holds something that was. */
+  foreign?: true;
   /** What vouches for it: the id of a message, task, grant or endorsement, the name of a contact or record. */
   by?: string;
 }
@@ -56,6 +58,8 @@ export interface Rule {
   verdict: Verdict;
   match: RuleMatch;
   reason: string;
+  /** Of a rule that asks: how many different persons have to say yes; one unless given. */
+  approvers?: number;
 }
 
 /** What a tool says it is about to do, worked out from its arguments and before anything happens. */
@@ -105,6 +109,8 @@ export interface PolicyFacts {
   critical?: readonly CriticalValue[];
   /** Who asked for the work (see `RuleMatch.sender`). */
   sender?: string;
+  /** Whom all of it began with, where agents have given each other the work. */
+  asker?: string;
   queue?: string;
   /** Milliseconds since the epoch. */
   at?: number;
@@ -130,7 +136,9 @@ export interface DecisionRecord {
 
 export interface Decision {
   verdict: Verdict;
-  /** Id of the rule, or `builtin:<name>`. */
+  /** Id of the rule, or `builtin:<name>`, or `grant:<id>`. */
   rule: string;
   reason: string;
+  /** Of an ask: how many different persons have to say yes; one unless given. */
+  approvers?: number;
 }

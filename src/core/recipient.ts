@@ -34,6 +34,15 @@ export function placeOf(to: string, channels: Owned): Place | null {
 export const ownerAddresses = (channels: Owned): string[] =>
   channels.flatMap(({ name, owners }) => owners.map((owner) => addressOf({ channel: name, to: owner })));
 
+/**
+ * Who that is, of those that `ruche.yaml` tells apart: the name under which it lists the address, else the owner. So two addresses
+ * that nobody has called different persons are one.
+ */
+export const personOf = (
+  { people = {} }: { people?: Readonly<Record<string, readonly string[]>> },
+  by: string,
+): string => Object.entries(people).find(([, addresses]) => addresses.includes(by))?.[0] ?? OWNER;
+
 /** The quiet hours of an address: its own, else everybody's; null for none. */
 export function quietHoursOf(
   { quiet, channels }: { quiet?: QuietSettings; channels: Owned },

@@ -1,4 +1,5 @@
 import { StoreUnavailable } from '../core/ports/store.ts';
+import type { CostDesk } from '../core/api/costs.ts';
 import type { PolicyDesk } from '../core/api/policy.ts';
 import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
@@ -16,8 +17,10 @@ import {
   proveOwn,
 } from './api/login.ts';
 import { streamEvents, streamLive } from './api/streams.ts';
+import * as costs from './api/costs.ts';
 import * as policy from './api/policy.ts';
 import * as secrets from './api/secrets.ts';
+import * as standing from './api/standing.ts';
 import * as tasks from './api/tasks.ts';
 import * as views from './api/views.ts';
 import { failureLimit } from './http/access.ts';
@@ -97,6 +100,7 @@ export function endpointsOf(context: GatewayContext): readonly Endpoint[] {
   on('GET', '/api/pending', async (request) => sendJson(request, 200, { pending: await runtime.pending() }));
   on('POST', '/api/approvals/:id', (request) => tasks.answerApproval(context, request));
   on('POST', '/api/questions/:id', (request) => tasks.answerQuestion(context, request));
+  standingRoutes(on, context);
 
   clockworkRoutes(on, context);
   on('GET', '/api/escalations', (request) => control.getEscalations(context, request));
@@ -111,10 +115,19 @@ export function endpointsOf(context: GatewayContext): readonly Endpoint[] {
 
   if (context.views) viewRoutes(on, context, context.views);
   if (context.desk) deskRoutes(on, context, context.desk);
+  if (context.costs) costRoutes(on, context, context.costs);
   if (context.policy) policyRoutes(on, context, context.policy);
   if (context.secrets) secretRoutes(on, context, context.secrets);
   if (context.logins) loginRoutes(on, context, context.logins);
   return endpoints;
+}
+
+function standingRoutes(on: On, context: GatewayContext): void {
+  on('GET', '/api/grants', (request) => standing.getGrants(context, request));
+  on('POST', '/api/grants/:id/revoke', (request) => standing.revoke(context, request, 'grant'));
+  on('GET', '/api/endorsements', (request) => standing.getEndorsements(context, request));
+  on('POST', '/api/endorsements', (request) => standing.endorse(context, request));
+  on('POST', '/api/endorsements/:id/revoke', (request) => standing.revoke(context, request, 'endorsement'));
 }
 
 function clockworkRoutes(on: On, context: GatewayContext): void {
@@ -150,6 +163,7 @@ function viewRoutes(on: On, context: GatewayContext, known: Views): void {
   on('GET', '/api/runs/:id/exact/:hash', (request) => views.getExact(known, request));
   on('GET', '/api/runs/:id/diff', (request) => views.getDiff(known, request));
   on('GET', '/api/files/:agent/:session/:hash', (request) => views.getFile(known, request));
+  on('GET', '/api/show', (request) => views.getShown(known, request));
   on('GET', '/api/net', (request) => views.getNet(known, request));
   on('GET', '/api/failures', (request) => views.getFailures(known, request));
   on('GET', '/api/live', (request) => streamLive(context, known, request));
@@ -161,6 +175,11 @@ function deskRoutes(on: On, context: GatewayContext, desk: ModelDesk): void {
   on('GET', '/api/models', (request) => control.getModels(context, desk, request));
   on('POST', '/api/models/test', (request) => control.testModel(context, desk, request));
   on('POST', '/api/setup', (request) => control.setUpModel(context, desk, request));
+}
+
+function costRoutes(on: On, context: GatewayContext, desk: CostDesk): void {
+  on('GET', '/api/costs', (request) => costs.getCosts(desk, request));
+  on('POST', '/api/costs/correct', (request) => costs.correctPrice(context, desk, request));
 }
 
 function policyRoutes(on: On, context: GatewayContext, desk: PolicyDesk): void {

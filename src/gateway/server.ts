@@ -8,6 +8,7 @@ import { hostPortText } from '../core/net/host.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Runtime } from '../core/api/runtime.ts';
+import type { CostDesk } from '../core/api/costs.ts';
 import type { PolicyDesk } from '../core/api/policy.ts';
 import type { SecretsDesk } from '../core/api/secrets.ts';
 import type { ModelDesk, Views } from '../core/api/views.ts';
@@ -37,6 +38,8 @@ export interface GatewayOptions {
   views?: Views;
   /** The models and how to have one. */
   desk?: ModelDesk;
+  /** What the network costs. */
+  costs?: CostDesk;
   /** What the rules say of calls. */
   policy?: PolicyDesk;
   /** The secrets of home. */
@@ -99,6 +102,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const respond = routes({
     views: options.views ?? null,
     desk: options.desk ?? null,
+    costs: options.costs ?? null,
     policy: options.policy ?? null,
     secrets: options.vault ?? null,
     logins,

@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
+import { MAIN } from './commit.ts';
 import type { Git } from './git.ts';
 import type { TreeEntry } from './trees.ts';
-import type { AddedFile, CommitDiff } from '../core/ports/workspace.ts';
+import type { AddedFile, CommitDiff, LastChange } from '../core/ports/workspace.ts';
 
 /** What moving `main` from one commit to another changes: both sides by path. */
 export interface PathChange {
@@ -138,4 +139,12 @@ function fileChanges(list: string): FileChange[] {
     found.push({ path: fields[at + 1] ?? '', change, sections: status === 'T' ? 2 : 1 });
   }
   return found;
+}
+
+/** The last commit on `main` that changed a path; null if none did. */
+export async function lastChange(git: Git, path: string): Promise<LastChange | null> {
+  const format = '--format=%H%x00%an%x00%ct';
+  const said = await git.text(['--literal-pathspecs', 'log', '-1', format, MAIN, '--', path]);
+  const [commit = '', author = '', seconds = ''] = said.trim().split('\0');
+  return commit === '' ? null : { commit, author, at: Number(seconds) * 1000 };
 }

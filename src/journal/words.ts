@@ -151,6 +151,7 @@ const WORDS: Words = {
     `${data.provider}/${data.model} failed after ${seconds(data.ms)}: ${data.error}${say(data.detail)}`,
   'decision.made': (data) => `${data.tool}: ${data.verdict} by ${data.rule}: ${data.reason}`,
   'approval.asked': (data, say) => `asks approval for ${data.tool} (${data.approval})${say(data.shown)}`,
+  'approval.seconded': (data) => `approves ${data.approval} as one of several`,
   'approval.answered': (data) => `${data.verdict === 'approve' ? 'approved' : 'denied'} ${data.approval}`,
   'question.asked': (data, say) =>
     `${data.doubt ? 'cannot tell what happened and asks' : 'asks'} (${data.question})${say(data.text)}`,
@@ -175,6 +176,12 @@ const WORDS: Words = {
   'config.held': (data) => `settings from outside at ${short(data.commit)} wait for approval ${data.approval}`,
   'agent.paused': (data, say) => `paused ${data.agent}${data.reason === null ? '' : say(data.reason)}`,
   'agent.resumed': (data) => `resumed ${data.agent}`,
+  'grant.given': (data, say) =>
+    `lets ${data.agent} use ${data.tool} ${data.scope === 'task' ? `in ${data.task}` : 'from now on'}${data.count === null ? '' : `, ${count(data.count, 'time')}`}${data.until === null ? '' : `, until ${time(data.until)}`} (${data.grant})${say(data.terms)}`,
+  'grant.used': (data) => `uses ${data.grant}`,
+  'grant.revoked': (data) => `revoked ${data.grant}`,
+  'value.endorsed': (data, say) => `vouches for the ${data.kind} ${data.endorsement}${say(data.value)}`,
+  'value.revoked': (data) => `vouches for ${data.endorsement} no more`,
   'secret.changed': (data) =>
     data.what === 'removed'
       ? `removed the secret ${data.name}`
@@ -248,6 +255,7 @@ const LIGHT: ReadonlySet<EventType> = new Set([
   'model.called',
   'model.answered',
   'decision.made',
+  'grant.used',
   'run.parked',
   'task.created',
   'tasks.awaited',

@@ -1,6 +1,7 @@
+import type { Answering } from '../core/standing.ts';
 import type { EscalationDesk } from '../core/escalation.ts';
 import type { Runtime } from '../core/api/runtime.ts';
-import type { ApprovalVerdict } from '../core/event.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
 import { CHAT_MAX } from '../core/records/matter.ts';
 
 // What a person who was told of something says about it in a chat: by a button, or in words.
@@ -11,7 +12,10 @@ export interface AnswerDeps {
   };
 }
 
-/** Carries out `/approve ID`, `/deny ID`, `/answer ID TEXT` and `/ack [ID]`; null for anything else. */
+/** Characters of a note. */
+const MAX_NOTE = 2_000;
+
+/** Carries out `/approve ID [NOTE]`, `/deny ID [NOTE]`, `/answer ID TEXT` and `/ack [ID]`; null for anything else. */
 export async function runAnswer(deps: AnswerDeps, said: string, by: string): Promise<string | null> {
   const [, word = '', id = '', text = ''] =
     /^\/(approve|deny|answer|ack)(?:\s+`?([^\s`]+)`?)?(?:\s+([^]*))?$/i.exec(said.trim()) ?? [];
@@ -19,11 +23,16 @@ export async function runAnswer(deps: AnswerDeps, said: string, by: string): Pro
   if (verb === '') return null;
   if (verb === 'ack') return id === '' ? acknowledgeOnly(deps, by) : acknowledge(deps, id, by);
   if (id === '') return `The id is missing. Write /${verb} ID${verb === 'answer' ? ' TEXT' : ''}.`;
-  if (verb === 'approve' || verb === 'deny') return (await decide(deps, { id, verdict: verb }, by)).text;
+  if (verb === 'approve' || verb === 'deny') {
+    const note = text.trim() === '' ? {} : { note: text.trim().slice(0, MAX_NOTE).toWellFormed() };
+    return (await decide(deps, { id, verdict: verb, answering: note }, by)).text;
+  }
   if (text.trim() === '') return 'The answer is missing. Write it after the id.';
   const result = await deps.runtime.answer(id, text, by);
   return result.ok ? 'Answered.' : result.message;
 }
+
+const SCOPES: Readonly<Record<string, Answering>> = { task: { scope: 'task' }, grant: { scope: 'standing' } };
 
 /** What pressing a button of an approval or an escalation does; null for a button of another kind. */
 export async function pressAnswer(
@@ -31,11 +40,12 @@ export async function pressAnswer(
   action: string,
   by: string,
 ): Promise<{ text: string; done: boolean; stands?: string } | null> {
-  const [, verb, id = ''] = /^(approve|deny|ack):(.+)$/.exec(action) ?? [];
+  const [, verb, id = ''] = /^(approve|deny|ack|task|grant):(.+)$/.exec(action) ?? [];
   // The other buttons of the message keep their use.
   if (verb === 'ack') return { text: await acknowledge(deps, id, by), done: false };
-  if (verb !== 'approve' && verb !== 'deny') return null;
-  const { text, settled } = await decide(deps, { id, verdict: verb }, by);
+  if (verb === undefined) return null;
+  const verdict = verb === 'deny' ? 'deny' : 'approve';
+  const { text, settled } = await decide(deps, { id, verdict, answering: SCOPES[verb] ?? {} }, by);
   // What stands below the message for good is what has become of it, and not what was pressed.
   return { text, done: settled, ...(settled && { stands: text.replace(/\.$/, '') }) };
 }
@@ -43,7 +53,7 @@ export async function pressAnswer(
 /** Gives an approval, or refuses it. `settled`: nothing waits for a verdict any more. */
 async function decide(
   { runtime }: AnswerDeps,
-  { id, verdict }: { id: string; verdict: ApprovalVerdict },
+  { id, verdict, answering }: { id: string; verdict: ApprovalVerdict; answering: Answering },
   by: string,
 ): Promise<{ text: string; settled: boolean }> {
   const waits = (text: string) => ({ text, settled: false });
@@ -55,10 +65,14 @@ async function decide(
         `${id} is too long to be shown here. Read it on the web page or with \`ruche approvals\`, and approve it there.`,
       );
   }
-  const result = await runtime.approve(id, verdict, by);
+  const result = await runtime.approve(id, verdict, by, answering);
+  if (result.ok && result.more !== undefined)
+    return waits(`Approved by you: ${result.more.have} of ${result.more.needed}. It waits for another person.`);
+  if (result.ok && answering.scope !== undefined)
+    return settled(answering.scope === 'task' ? 'Approved for this task.' : 'Approved for 30 days.');
   if (result.ok) return settled(verdict === 'approve' ? 'Approved.' : 'Denied.');
   if (result.why === 'wrong-kind') return waits(`This is a question. Write /answer ${id} TEXT.`);
-  if (result.why === 'not-shown') return waits(result.message);
+  if (result.why === 'not-shown' || result.why === 'refused') return waits(result.message);
   if (result.why !== 'answered') return settled('Nothing waits for this any more.');
   return settled(`It was already ${result.verdict === 'approve' ? 'approved' : 'denied'}.`);
 }

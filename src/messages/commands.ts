@@ -29,7 +29,7 @@ const HELP = `Write a message, and an agent answers and works on the files of th
 /stop stops the current work here
 /status shows the state of the network
 /agents lists the agents
-/approve ID, /deny ID and /answer ID TEXT answer what waits
+/approve ID [NOTE], /deny ID [NOTE] and /answer ID TEXT answer what waits
 /ack ID marks a notification as being handled by you`;
 
 /** Conversations that are offered, and the characters a button can carry back. */

@@ -1,5 +1,5 @@
-import type { EventOf, ApprovalVerdict, NewEvent } from '../core/event.ts';
-import type { BlobRef } from '../core/blob.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
+import type { EventOf, NewEvent } from '../core/event.ts';
 import { runKey, runStream, type Ids, runOfStream } from '../core/ids.ts';
 import type { QueueOp, Store } from '../core/ports/store.ts';
 import type { AnswerResult, Pending, AgentAbout } from '../core/api/runtime.ts';
@@ -12,8 +12,12 @@ import { askedKey, answeredKey, LANDING_REASON } from '../core/records/matter.ts
 import { sendingTask } from '../core/records/reply.ts';
 import { toldLane } from '../core/records/told.ts';
 import { Mutex } from '../core/time/mutex.ts';
+import type { AskedAbout } from '../core/standing.ts';
+import { visibleLine } from '../core/text/untrusted.ts';
+import type { Standing } from './standing.ts';
+import { likeApproved, votesFor } from '../core/records/votes.ts';
 
-type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
+export type Asked = EventOf<'approval.asked'> | EventOf<'question.asked'>;
 
 /** The run that works on the task; null before its first step. */
 export async function runOf(store: Store, task: Pick<Task, 'id'>): Promise<string | null> {
@@ -90,16 +94,40 @@ async function describe(store: Store, task: Task, run: string, event: Asked): Pr
     text: shown.text,
     reason: shown.reason || (approval ? await reasonOf(store, run, event.data.call) : ''),
     at: event.at,
+    ...(approval && shown.about !== undefined ? await behind(store, event, shown.about) : {}),
   };
+}
+
+/** What a person should know beside the call. */
+async function behind(
+  store: Store,
+  asked: EventOf<'approval.asked'>,
+  { values, sources, ...about }: AskedAbout,
+): Promise<Pick<Pending, 'about' | 'approvers' | 'approved'>> {
+  const shown = {
+    ...about,
+    values: values.map((each) => ({ ...each, value: visibleLine(each.value) })),
+    sources: sources.map((each) => ({ ...each, what: visibleLine(each.what) })),
+  };
+  const { approvers: needed = 1 } = asked.data;
+  if (needed === 1) return { about: shown, approved: await likeApproved(store, asked) };
+  const have = (await votesFor(store, asked)).map(({ by }) => by);
+  return { about: shown, approvers: { needed, have } };
 }
 
 /** Each file of a difference has a heading; lines of a file have a sign before them. */
 const changesOf = (text: string): 'settings' | 'files' =>
   text.startsWith(`${SETTINGS_FILE}\n`) && !/\n\n(?![-+ @\\])/.test(text) ? 'settings' : 'files';
 
-async function readShown(store: Store, hash: string): Promise<{ text: string; reason: string }> {
-  const shown = await readJson<{ text: string; reason?: string }>(store, { hash });
-  return { text: shown?.text ?? '(erased)', reason: shown?.reason ?? '' };
+interface Shown {
+  text: string;
+  reason: string;
+  about?: AskedAbout;
+}
+
+async function readShown(store: Store, hash: string): Promise<Shown> {
+  const shown = await readJson<{ text: string; reason?: string; about?: AskedAbout }>(store, { hash });
+  return { text: '(erased)', ...shown, reason: shown?.reason ?? '' };
 }
 
 /** The rule that asked, in its own words. */
@@ -218,47 +246,7 @@ async function openHeld(store: Store): Promise<EventOf<'config.held'>[]> {
   return held;
 }
 
-const wrongKind = (message: string): AnswerResult => ({ ok: false, why: 'wrong-kind', message });
-
-/** What earlier versions wrote below a difference that they had cut. */
-const WAS_CUT = /\n… (\d+ more characters); SHA-256 of the whole [0-9a-f]{64}$/;
-
-/** Why a person cannot be shown all of what an approval would allow; null if they can. */
-async function hiddenIn(store: Store, shown: BlobRef): Promise<string | null> {
-  const found = await readJson<{ text?: string; hidden?: string }>(store, shown);
-  const cut = WAS_CUT.exec(found?.text ?? '');
-  return found?.hidden ?? (cut ? `there are ${cut[1]}` : null);
-}
-
-const notShown = (id: string, hidden: string): AnswerResult => ({
-  ok: false,
-  why: 'not-shown',
-  message: `${id} cannot be approved, because it cannot be shown whole: ${hidden}. Deny it (\`ruche deny ${id}\`), and make the change yourself if you want it.`,
-});
-
-/** Records a person's verdict once and lets the run go on. */
-export async function approve(
-  deps: Pick<MailDeps, 'store' | 'answerHeld'>,
-  id: string,
-  verdict: ApprovalVerdict,
-  by: string,
-  why: string | null = null,
-): Promise<AnswerResult> {
-  const asked = await deps.store.byKey(askedKey(id));
-  if (verdict === 'approve' && (asked?.type === 'config.held' || asked?.type === 'approval.asked')) {
-    const hidden = await hiddenIn(deps.store, asked.data.shown);
-    if (hidden !== null) return notShown(id, hidden);
-  }
-  if (asked?.type === 'config.held') return deps.answerHeld(id, verdict, by);
-  if (asked?.type === 'question.asked' || asked?.type === 'matter.raised')
-    return wrongKind(`${id} is a question. Answer it with: ruche answer ${id} TEXT.`);
-  if (asked?.type !== 'approval.asked')
-    return { ok: false, why: 'unknown', message: unknownText('approval', id, { list: 'ruche approvals' }) };
-  const { subject } = asked.data.shown;
-  const reason = why === null ? null : putJson(deps.store, { text: why }, subject);
-  const data = { approval: id, verdict, by, reason };
-  return settleWait(deps, asked, { type: 'approval.answered', data }, by, id);
-}
+export const wrongKind = (message: string): AnswerResult => ({ ok: false, why: 'wrong-kind', message });
 
 export async function answer(
   deps: Pick<MailDeps, 'redact'> & Resending,
@@ -277,7 +265,8 @@ export async function answer(
   return settleWait(deps, asked, { type: 'question.answered', data: { question: id, by, answer: content } }, by, id);
 }
 
-async function settleWait(
+/** Records an answer once, with what is said beside it, and lets the run go on. */
+export async function settleWait(
   deps: Pick<MailDeps, 'store'>,
   asked: Asked,
   body:
@@ -285,6 +274,7 @@ async function settleWait(
     | { type: 'question.answered'; data: EventOf<'question.answered'>['data'] },
   by: string,
   id: string,
+  also: readonly NewEvent[] = [],
 ): Promise<AnswerResult> {
   const { store } = deps;
   const task = await taskOf(store, asked.stream);
@@ -300,19 +290,19 @@ async function settleWait(
   // The run goes on once all that it asked is answered, so that it parks once and not after each answer.
   const others = (await openWaits(store, runOfStream(asked.stream) ?? '')).filter((open) => open.id !== asked.id);
   const wake = others.length === 0 ? [{ op: 'wake' as const, task }] : [];
-  const result = await store.commit({ events: [event], queue: wake, expect, sync: true });
+  const result = await store.commit({ events: [event, ...also], queue: wake, expect, sync: true });
   if (result.ok) return { ok: true, task };
   if (result.why === 'duplicate' && result.existing) return answered(result.existing, task, id);
   // Another answer came in between: look again.
-  return settleWait(deps, asked, body, by, id);
+  return settleWait(deps, asked, body, by, id, also);
 }
 
-function answered(event: { type: string; data: object }, task: string | null, id: string): AnswerResult {
+export function answered(event: { type: string; data: object }, task: string | null, id: string): AnswerResult {
   const verdict = event.type === 'approval.answered' ? (event as EventOf<'approval.answered'>).data.verdict : null;
   return { ok: false, why: 'answered', message: `${id} was already answered.`, task, verdict };
 }
 
-const taskOf = async (store: Store, stream: string): Promise<string | null> =>
+export const taskOf = async (store: Store, stream: string): Promise<string | null> =>
   (await startOf(store, stream))?.data.task ?? null;
 
 /** How the run began. */
@@ -333,6 +323,9 @@ export interface MailDeps {
   maxAttempts(): number;
   /** Answers an approval that no run asked for: a change of what governs the network that came from outside. */
   answerHeld(approval: string, verdict: ApprovalVerdict, by: string): Promise<AnswerResult>;
+  standing: Standing;
+  /** Who that is: one person may be known by several addresses. */
+  person(by: string): string;
 }
 
 /**

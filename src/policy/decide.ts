@@ -34,12 +34,16 @@ export interface Voice extends Decision {
 
 function byRule(rule: Rule, whose: string): Voice {
   const reason = rule.reason.trim() === '' ? `A rule of ${whose} says ${rule.verdict}.` : rule.reason;
-  return { verdict: rule.verdict, rule: rule.id, reason, by: rule };
+  const { verdict, id, approvers = 1 } = rule;
+  return { verdict, rule: id, reason, ...(verdict === 'ask' && approvers > 1 ? { approvers } : {}), by: rule };
 }
+
+/** How strict a decision is: a question to more persons is stricter than one to fewer. */
+const strictness = ({ verdict, approvers = 1 }: Decision): number => STRICTNESS[verdict] + (1 - 1 / approvers);
 
 const strictest = (decisions: readonly Decision[]): Decision | null =>
   decisions.reduce<Decision | null>(
-    (worst, each) => (worst === null || STRICTNESS[each.verdict] > STRICTNESS[worst.verdict] ? each : worst),
+    (worst, each) => (worst === null || strictness(each) > strictness(worst) ? each : worst),
     null,
   );
 
@@ -220,6 +224,16 @@ function flow(seen: Seen, facts: PolicyFacts): Decision[] {
   return [builtin('ask', 'rule-of-two', `${why}, so a person decides.${what}`)];
 }
 
+/** A value out of a text from outside says nothing by itself, but may be what somebody wants a call to be about. */
+function takenOut(seen: Seen, facts: PolicyFacts): Decision[] {
+  if (!leaves(seen.call, facts)) return [];
+  const open = (facts.critical ?? []).filter(({ vouched, foreign }) => foreign === true && vouched === null);
+  if (open.length === 0) return [];
+  const named = [...new Set(open.map(({ name }) => shown(name)))].join(', ');
+  const why = `A value was taken out of a text from outside, and nobody has vouched for it: ${named}.`;
+  return [builtin('ask', 'foreign-value', why)];
+}
+
 /** Everything that speaks of a call, of which the strictest counts. */
 export function voices(call: PolicyCall, facts: PolicyFacts): Voice[] {
   // Tool names are what providers accept; anything else, such as config.patch, is no tool whatever a list says.
@@ -228,7 +242,13 @@ export function voices(call: PolicyCall, facts: PolicyFacts): Voice[] {
   if (!facts.tools.includes(call.tool))
     return [builtin('deny', 'agent-tools', `${call.tool} is not among the agent's tools.`)];
   const { seen, limits } = look(call, facts);
-  return [...limits, ...restrictions(seen, facts), ...judgeParts(seen, facts), ...flow(seen, facts)];
+  return [
+    ...limits,
+    ...restrictions(seen, facts),
+    ...judgeParts(seen, facts),
+    ...flow(seen, facts),
+    ...takenOut(seen, facts),
+  ];
 }
 
 /**
@@ -237,5 +257,6 @@ export function voices(call: PolicyCall, facts: PolicyFacts): Voice[] {
  */
 export function decide(call: PolicyCall, facts: PolicyFacts): Decision {
   const found = strictest(voices(call, facts)) ?? builtin('deny', 'unknown', 'Nothing is known about this call.');
-  return { verdict: found.verdict, rule: found.rule, reason: found.reason };
+  const { verdict, rule, reason, approvers } = found;
+  return { verdict, rule, reason, ...(approvers === undefined ? {} : { approvers }) };
 }

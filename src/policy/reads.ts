@@ -8,6 +8,10 @@ const NAMING = new Set(
   rmdir sed seq sha1sum sha224sum sha256sum sha384sum sha512sum shuf sleep sort split stat strings sum tac tail tee test touch tr
   tree true truncate tsort uname unexpand uniq wc whoami xxd yes [`.split(/\s+/),
 );
+/** These show names and sizes, and nothing that stands in a file. */
+const NAMES_ONLY = new Set(
+  'basename chmod dir dirname du echo ls mkdir printf pwd realpath rm rmdir stat test touch tree ['.split(' '),
+);
 /** What these look at where no argument is a path. */
 const OF_FOLDER = new Set(['ls', 'dir', 'du', 'tree', 'rg']);
 /** Options that name lists of files or programs; they may be shortened. */
@@ -19,20 +23,34 @@ const PLAIN_SED = /^(?:[\d,$ ]*[pdq=]|s(?<mark>[/|#,]).*\k<mark>.*\k<mark>[gip\d
 /** Where no file of the workspace is. */
 const ELSEWHERE = /^\/(?:dev|tmp|etc|usr|var\/tmp)(?:\/|$)/;
 
+/** Paths and globs, '' for the whole workspace. */
+export interface Named {
+  /** Of files whose content the line can read. */
+  paths: string[];
+  /** Of files of which it can only see the names. */
+  names: string[];
+}
+
 /**
- * Paths and globs that a command line names, '' for the whole workspace; null if what it reads cannot be told from it.
- * Rather too many than too few: a pattern of `grep` may also be the name of a file.
+ * What a command line can read, by the paths it names; null if that cannot be told from it. Rather too many than too few: a
+ * pattern of `grep` may also be the name of a file.
  */
-export function namedPaths(command: string): string[] | null {
+export function namedPaths(command: string): Named | null {
   const { commands, hidden, targets } = readShellLine(command);
   if (hidden !== null) return null;
   const words = [...targets];
+  const shown: string[] = [];
   for (const [program = '', ...args] of commands) {
     if (program === 'git' && QUIET_GIT.has(args[0] ?? '')) continue;
     if (!NAMING.has(program) || takesNames(program, args)) return null;
-    if (looksAround(program, args)) words.push('.');
-    words.push(...args);
+    const to = NAMES_ONLY.has(program) ? shown : words;
+    to.push(...(looksAround(program, args) ? ['.', ...args] : args));
   }
+  const [paths, names] = [pathsIn(words), pathsIn(shown)];
+  return paths === null || names === null ? null : { paths, names };
+}
+
+function pathsIn(words: readonly string[]): string[] | null {
   const paths: string[] = [];
   for (const word of words.flatMap(partsOf)) {
     const path = pathIn(word);

@@ -15,11 +15,27 @@ export function rightsOf(
   return {
     rules: settings.rules,
     agentRules: [agent, ...givers].flatMap(({ rules }) => rules),
-    tools: agent.tools,
+    tools: commonTools(agent, givers),
     network: [settings.network ?? null, agent.network, ...givers.map(({ network }) => network)].reduce(commonReach),
     leave: agent.network !== null,
     ...(settings.network === undefined ? {} : { settingsNetwork: settings.network }),
   };
+}
+
+const commonTools = (agent: Agent, givers: readonly Agent[]): string[] =>
+  agent.tools.filter((tool) => givers.every(({ tools }) => tools.includes(tool)));
+
+/**
+ * The agent as it works on a task of others: with the tools that all of them have, and its commands confined if theirs are.
+ * What narrows the places it reaches, and the rules, `rightsOf` says.
+ */
+export function within(agent: Agent, givers: readonly Agent[], sandboxed: (agent: Agent) => boolean): Agent {
+  if (givers.length === 0) return agent;
+  const { sandbox: _own, ...rest } = agent;
+  const confined = sandboxed(agent) ? undefined : givers.find(sandboxed);
+  const tools = commonTools(agent, givers);
+  if (confined === undefined) return { ...agent, tools };
+  return { ...rest, tools, ...(confined.sandbox && { sandbox: confined.sandbox }) };
 }
 
 /** Whether an agent may do what another may not: a tool, a place, commands that are less confined. */

@@ -36,7 +36,10 @@ export interface Seen {
 }
 
 /** What is true of the run, whatever the call is. */
-export type Circumstances = Pick<PolicyFacts, 'labels' | 'critical' | 'sender' | 'queue' | 'at' | 'zone' | 'costUsd'>;
+export type Circumstances = Pick<
+  PolicyFacts,
+  'labels' | 'critical' | 'sender' | 'asker' | 'queue' | 'at' | 'zone' | 'costUsd'
+>;
 
 export function seeCommand(raw: string): SeenCommand {
   const line = readShellLine(raw);
@@ -75,7 +78,7 @@ export function ruleProblem(rule: Rule): string | null {
 
 /**
  * Whether what a rule says of the run holds. `every`: all values of a critical argument have to fit, as for what is
- * allowed; else one is enough.
+ * allowed; else one is enough, and so is anybody up the chain of tasks.
  */
 function holds(match: RuleMatch, facts: Circumstances, every: boolean): boolean {
   const { labels = [], sender, queue, hours, costOver, args = {} } = match;
@@ -83,7 +86,8 @@ function holds(match: RuleMatch, facts: Circumstances, every: boolean): boolean 
     pattern === undefined || (value !== undefined && wildcardMatch(pattern, value));
   return (
     labels.every((label) => facts.labels.includes(label)) &&
-    fits(sender, facts.sender) &&
+    // What is kept from somebody he cannot have done by way of another agent either.
+    (fits(sender, facts.sender) || (!every && fits(sender, facts.asker))) &&
     fits(queue, facts.queue) &&
     (costOver === undefined || (facts.costUsd ?? 0) > costOver) &&
     Object.entries(args).every(([name, pattern]) => {

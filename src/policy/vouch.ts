@@ -13,6 +13,8 @@ export interface Critical {
 export interface Words {
   text: string;
   by: string;
+  /** True for what an owner said before this task: it names people, but no amount that is to be paid now. */
+  earlier?: boolean;
 }
 
 /** What may vouch for a value. */
@@ -25,6 +27,8 @@ export interface Vouchers {
   contacts: readonly string[];
   /** What the run's tools have told of in fields. */
   records: readonly KeptRecord[];
+  /** Critical values of calls of the same tool that this run has made: an amount is good for one payment. */
+  made?: readonly (readonly Pick<CriticalValue, 'name' | 'value'>[])[];
   /** What a person has endorsed: its id. */
   endorsed(name: string, value: string): string | null;
 }
@@ -111,6 +115,8 @@ const isYear = ({ amount, money }: Typed): boolean =>
 
 /** A word that tells one record from others. */
 const MIN_WORD = 4;
+/** What is shorter stands in any text. */
+const MIN_TEXT = 3;
 /** An id that is as long as this is nothing else by chance. */
 const MIN_ID = 6;
 
@@ -179,7 +185,7 @@ function inRecord({ value, kind }: Critical, chosen: readonly Chosen[]): Chosen 
 }
 
 function inWords({ value, kind }: Critical, words: readonly Words[]): Words | undefined {
-  if (kind === 'id' && value.length < MIN_ID) return undefined;
+  if (value.length < (kind === 'id' ? MIN_ID : MIN_TEXT)) return undefined;
   return words.find(({ text }) => (kind === 'link' ? linkStandsIn(value, text) : standsIn(value, text)));
 }
 
@@ -192,29 +198,59 @@ function isContact({ value, kind }: Critical, contact: string): boolean {
   return given !== null && start !== null && given.startsWith(start);
 }
 
+/** Whether the run has made such a call before, whatever the amounts were. */
+function isRepeated(values: readonly Critical[], made: Vouchers['made'] = []): boolean {
+  const amounts = new Set(values.flatMap(({ name, kind }) => (kind === 'amount' ? [name] : [])));
+  const keyOf = (all: readonly Pick<CriticalValue, 'name' | 'value'>[]): string =>
+    canonicalJson(all.flatMap(({ name, value }) => (amounts.has(name) ? [] : [`${name} ${plain(value)}`])).sort());
+  const key = keyOf(values);
+  return made.some((earlier) => keyOf(earlier) === key);
+}
+
+type Vouched = Pick<CriticalValue, 'vouched' | 'by'> | null;
+
+/** Who has vouched for an amount: what was said for this very task, once. */
+function forAmount({ value }: Critical, from: Vouchers, { service, repeated }: Of): Vouched {
+  if (repeated) return null;
+  const owner = from.owner.filter(({ earlier }) => earlier !== true);
+  const words = [...owner, ...from.constants];
+  const by = amountBy(value, words, chosenRecords({ ...from, owner }, service));
+  if (by === 'words') return { vouched: owner.length > 0 ? 'owner' : 'constant', by: words[0]?.by };
+  return by === 'record' ? { vouched: 'record', by: service } : null;
+}
+
+function forValue(critical: Critical, from: Vouchers, { chosen }: Of): Vouched {
+  const typed = inWords(critical, from.owner);
+  if (typed !== undefined) return { vouched: 'owner', by: typed.by };
+  const constant = inWords(critical, from.constants);
+  if (constant !== undefined) return { vouched: 'constant', by: constant.by };
+  const contact = from.contacts.find((each) => isContact(critical, each));
+  if (contact !== undefined) return { vouched: 'contact', by: contact };
+  const held = inRecord(critical, chosen);
+  return held === undefined
+    ? null
+    : { vouched: 'record', by: `${held.record.service ?? 'contacts'}:${held.record.id}` };
+}
+
+interface Of {
+  service: string | undefined;
+  chosen: readonly Chosen[];
+  repeated: boolean;
+}
+
 /** Says of each value who has vouched for it. */
 export function vouch(
   values: readonly Critical[],
   from: Vouchers,
   { service, destroys }: Pick<Declared, 'service' | 'destroys'> = {},
 ): CriticalValue[] {
-  const words = [...from.owner, ...from.constants];
   const chosen = chosenRecords(from, service).filter(({ how }) => destroys !== true || how === 'run');
+  const of = { service, chosen, repeated: isRepeated(values, from.made) };
   return values.map((critical): CriticalValue => {
     const { name, value, kind } = critical;
-    const by = (vouched: CriticalValue['vouched'], id: string): CriticalValue => ({ name, value, vouched, by: id });
-    const amount = kind === 'amount' ? amountBy(value, words, chosen) : null;
-    if (amount === 'words') return by('owner', words[0]?.by ?? '');
-    if (amount === 'record') return by('record', 'an amount of a record that the words name');
-    const [typed, constant] =
-      kind === 'amount' ? [] : [inWords(critical, from.owner), inWords(critical, from.constants)];
-    if (typed !== undefined) return by('owner', typed.by);
-    if (constant !== undefined) return by('constant', constant.by);
-    const contact = from.contacts.find((each) => isContact(critical, each));
-    if (contact !== undefined) return by('contact', contact);
-    const held = inRecord(critical, chosen);
-    if (held !== undefined) return by('record', `${held.record.service ?? 'contacts'}:${held.record.id}`);
+    const found = kind === 'amount' ? forAmount(critical, from, of) : forValue(critical, from, of);
+    if (found !== null) return { name, value, ...found };
     const endorsed = from.endorsed(name, value);
-    return endorsed === null ? { name, value, vouched: null } : by('endorsed', endorsed);
+    return endorsed === null ? { name, value, vouched: null } : { name, value, vouched: 'endorsed', by: endorsed };
   });
 }

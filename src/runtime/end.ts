@@ -1,3 +1,4 @@
+import { type Label, unionLabels } from '../core/labels.ts';
 import type { Settings } from '../core/agent.ts';
 import type { NewEvent } from '../core/event.ts';
 import { conversationId, runStream, taskStream } from '../core/ids.ts';
@@ -160,6 +161,7 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
     events.push(runEnd(run, end, common));
   }
   const messages = [];
+  let labels: Label[] = [];
   for (const each of [task, ...(await store.tasks({ absorbedBy: task.id }))]) {
     if (isEnded(each.status)) continue;
     const finished = { task: each.id, run, status, result };
@@ -172,6 +174,7 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
       continue;
     }
     messages.push(message.data.content);
+    labels = unionLabels(labels, message.labels);
     const causeOf = events.length;
     events.push({ ...common, ...replyBody(each, message, run ?? '', result), stream, key: replyKey(each.id) });
     if (deps.pushes(message.data.channel))
@@ -185,7 +188,13 @@ async function buildEnd(deps: EndDeps, task: Task, end: End): Promise<Batch> {
   // The conversation goes on knowing what was asked, and how that ended. What was withdrawn unread leaves no trace in it.
   if (messages.length > 0 && (run !== null || status === 'dead')) {
     messages.push(put({ role: 'assistant', parts: [{ type: 'text', text: end.remembered }] }));
-    events.push({ ...common, type: 'turn.ended', stream, data: { run: run ?? '', task: task.id, status, messages } });
+    events.push({
+      ...common,
+      labels,
+      type: 'turn.ended',
+      stream,
+      data: { run: run ?? '', task: task.id, status, messages },
+    });
   }
   return { events, queue, expect, sync: true };
 }

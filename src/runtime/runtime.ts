@@ -12,7 +12,8 @@ import {
   pausedWords,
 } from '../core/api/runtime.ts';
 import { isEnded } from '../core/task.ts';
-import { type MailDeps, OpenMatters, allPending, answer, approve, countPending, startOf } from '../pending/pending.ts';
+import { approve } from '../pending/approve.ts';
+import { type MailDeps, OpenMatters, allPending, answer, countPending, startOf } from '../pending/pending.ts';
 import { cancelTask, type EndDeps } from './end.ts';
 import { Days } from './days.ts';
 import type { Hub } from '../messages/hub.ts';
@@ -61,8 +62,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     recent: (task) => hub.recent.of(task),
     delivered: (message) => recordDelivery(deps, message),
     pending: () => allPending(store, matters),
-    approve: (id, verdict, by, reason) =>
-      approve(deps, id, verdict, by, reason === undefined ? null : deps.redact(reason)),
+    approve: (id, verdict, by, answering) => approve(deps, id, verdict, by, answering),
     answer: (id, text, by) => answer(deps, id, text, by),
     cancel: (task, by, text) => cancelTask(deps, task, by, text),
     retry: (task, by) => retryTask(deps, task, by),
@@ -76,6 +76,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     // One that is gone from the workspace can still be resumed.
     pauseAgent: async (name, by, reason) => (isKnown(name) ? deps.pauses.pause(name, by, reason) : null),
     resumeAgent: async (name, by) => (isKnown(name) || deps.pauses.of(name) ? deps.pauses.resume(name, by) : null),
+    standing: deps.standing,
     schedules: deps.schedules,
     triggers: deps.triggers,
     escalations: deps.escalations,

@@ -24,6 +24,8 @@ export interface InjectionOptions {
   hide(value: string): void;
   /** Authenticates placeholders. The same after a restart: commands outlive the runtime. */
   key: Uint8Array;
+  /** A request of this run is about to leave with a value in it. */
+  sent?(run: string): void;
   /** Called for each; a run that goes on may repeat itself. */
   misdirected(what: Misdirected): void;
 }
@@ -97,6 +99,7 @@ class BoundSecrets implements Injection {
       if (!value.ok) return value;
       added[binding.header] = binding.format.replace('{}', () => value.value);
     }
+    if (request.run !== null && fitting.length > 0) this.#options.sent?.(request.run);
     const scrub = await this.#scrubFor(request);
     // What is packed, or comes in parts or a charset of the caller's choice, could not be looked through.
     const kept = Object.entries(headers).filter(

@@ -75,13 +75,13 @@ export class Corrections {
   }
 
   usd(model: string, at: number, usage: Usage, recorded: number): number {
-    const found = this.#list.find((each) => each.model === model && at >= each.since && at < each.until);
+    const found = this.#list.find((each) => each.model === model && at >= each.since && at <= each.until);
     return found === undefined ? recorded : costBy(found.price, usage);
   }
 
   /** Whether a price is known for it by now. */
   prices = (model: string, at: number): boolean =>
-    this.#list.some((each) => each.model === model && at >= each.since && at < each.until);
+    this.#list.some((each) => each.model === model && at >= each.since && at <= each.until);
 }
 
 export const amountsOf = ({ usd, tokens }: Cost): Partial<Amounts> => ({ usd, tokens, calls: 1 });

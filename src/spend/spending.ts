@@ -83,11 +83,17 @@ export class Spending implements Spend {
     );
   }
 
-  async spender(task: Task): Promise<Spender> {
+  spender(task: Task): Promise<Spender> {
+    return this.#spenderFor(task, this.#deps.governance().settings.budget?.people !== undefined);
+  }
+
+  /** Whose a run is, with the person whether budgets count people or not; null for one that is not on record. */
+  ofRun = (run: string): Promise<Spender | null> => this.#spenderOf(run, true);
+
+  async #spenderFor(task: Task, named: boolean): Promise<Spender> {
     const { agent, session, origin } = task;
     const root = origin?.root ?? task.id;
-    const { settings } = this.#deps.governance();
-    const person = settings.budget?.people === undefined ? null : await this.#personOf(root === task.id ? task : root);
+    const person = !named ? null : await this.#personOf(root === task.id ? task : root);
     return { agent, task: task.id, root, conversation: `${agent}/${session}`, person };
   }
 
@@ -359,11 +365,14 @@ export class Spending implements Spend {
     );
   }
 
-  async #spenderOf(run: string): Promise<Spender | null> {
+  async #spenderOf(
+    run: string,
+    named = this.#deps.governance().settings.budget?.people !== undefined,
+  ): Promise<Spender | null> {
     const { store } = this.#deps;
     for await (const event of store.read({ stream: runStream(run), types: ['run.started'], limit: 1 })) {
       const task = event.type === 'run.started' ? await store.task(event.data.task) : null;
-      if (task !== null) return this.spender(task);
+      if (task !== null) return this.#spenderFor(task, named);
     }
     return null;
   }

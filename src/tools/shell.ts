@@ -114,10 +114,10 @@ const isNamed = (paths: readonly string[], path: string): boolean =>
  * What the rules keep from the command; and, since what runs may send all it sees, private files that its line does not
  * name if it has a network.
  */
-function isHidden(paths: readonly string[] | null, ctx: ToolContext, entry: FileEntry): boolean {
+function isHidden(paths: readonly string[], ctx: ToolContext, entry: FileEntry): boolean {
   if (!ctx.mayRead(entry.path)) return true;
   if (ctx.network === null || !ctx.labelsOf(entry).includes('private')) return false;
-  return !isNamed(paths ?? [], entry.path);
+  return !isNamed(paths, entry.path);
 }
 
 /**
@@ -125,12 +125,14 @@ function isHidden(paths: readonly string[] | null, ctx: ToolContext, entry: File
  * saw, because a program can open any.
  */
 async function labelsRead({ command }: ShellInput, ctx: ToolContext): Promise<Label[]> {
-  const { paths, past } = ctx.readBy(command);
-  const seen = (await ctx.files.list('')).filter((entry) => !isHidden(paths, ctx, entry));
-  const read = paths === null ? seen : seen.filter(({ path }) => isNamed(paths, path));
+  const { named, past } = ctx.readBy(command);
+  const { paths = [''], names = [] } = named ?? {};
+  const seen = (await ctx.files.list('')).filter((entry) => !isHidden(named?.paths ?? [], ctx, entry));
+  const read = seen.filter(({ path }) => isNamed(paths, path));
+  const listed = names.length === 0 ? [] : seen.filter(({ path }) => isNamed(names, path));
   // A link leads to a file of another name.
   const all = read.some(({ mode }) => mode === '120000') ? seen : read;
-  return unionLabels(past, ...all.map((entry) => ctx.labelsOf(entry)));
+  return unionLabels(past, ...all.map((entry) => ctx.labelsOf(entry)), ...listed.map((entry) => ctx.nameLabels(entry)));
 }
 
 /** Runs commands on the run's files. Each has a checkout of its own; what it changes joins the run's overlay. */
@@ -158,7 +160,7 @@ class ShellTool implements Tool<ShellInput> {
     const { checkouts, sandbox } = this.#options;
     let checkout: Checkout;
     try {
-      const { paths } = ctx.readBy(input.command);
+      const paths = ctx.readBy(input.command).named?.paths ?? [];
       const all = await ctx.files.list('');
       const hidden = all.filter((entry) => isHidden(paths, ctx, entry)).map(({ path }) => path);
       checkout = await checkouts.take(ctx.files.base, ctx.files.changes(), ctx.key, hidden);

@@ -5,6 +5,7 @@ import type { Decision, DecisionRecord, PolicyCall } from '../core/policy.ts';
 import type { Blobs, EventLog } from '../core/ports/store.ts';
 import { ownerAddresses } from '../core/recipient.ts';
 import { readJson } from '../core/records/json-blob.ts';
+import { grantRule } from '../core/standing.ts';
 import { decide } from '../policy/decide.ts';
 import { rightsOf } from '../policy/rights.ts';
 
@@ -126,9 +127,13 @@ export async function rehearse(options: RehearseOptions): Promise<Rehearsal> {
     const governed = await governedBy(record.config);
     const then = governed === null ? null : under(governed, record, record.facts.owners);
     if (then === null) return 'old-rules-gone';
-    if (then.verdict !== made.verdict || then.rule !== made.rule) return 'not-by-rules';
+    // A grant answers where the rules ask.
+    const granted = made.rule.startsWith(grantRule('')) && then.verdict === 'ask';
+    if (!granted && (then.verdict !== made.verdict || then.rule !== made.rule)) return 'not-by-rules';
     const now = under(changed, record, ownerAddresses(changed.settings.channels));
-    return now === null ? 'agent-gone' : { record, now };
+    if (now === null) return 'agent-gone';
+    const answers = granted && now.verdict === 'ask' && (now.approvers ?? 1) === 1;
+    return { record, now: answers ? { ...now, verdict: made.verdict, rule: made.rule } : now };
   }
 }
 

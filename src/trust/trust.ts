@@ -1,7 +1,8 @@
 import { type Governance, type Problem, SETTINGS_FILE } from '../core/agent.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { BlobRef } from '../core/blob.ts';
-import type { Body, NewEvent, ApprovalVerdict } from '../core/event.ts';
+import type { ApprovalVerdict } from '../core/agreed.ts';
+import type { Body, NewEvent } from '../core/event.ts';
 import type { Ids } from '../core/ids.ts';
 import { canonicalJson } from '../core/text/json.ts';
 import type { Difference, GovernanceReader, SavedFile, WorkspaceWatch } from '../core/ports/governance.ts';

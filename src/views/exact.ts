@@ -5,6 +5,7 @@ import type { Reads } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { DiffView, Views, FileView } from '../core/api/views.ts';
 import type { Button } from '../core/ports/channel.ts';
+import type { FileLabels } from '../core/records/file-labels.ts';
 import { readJson } from '../core/records/json-blob.ts';
 
 /** Bytes of all patches of one commit. */
@@ -61,7 +62,7 @@ async function readRequest(store: Reads, hash: string): Promise<string | null> {
 /** What the run's commit changed; null if it changed nothing, or the commit is gone. */
 export async function readDiff(
   store: Reads,
-  workspace: Pick<Workspace, 'commitDiff'>,
+  { workspace, fileLabels }: { workspace: Pick<Workspace, 'commitDiff'>; fileLabels: FileLabels },
   id: string,
 ): Promise<DiffView | null> {
   const run = await runNamed(store, id);
@@ -70,7 +71,7 @@ export async function readDiff(
     if (event.type !== 'landing.finished' || event.data.commit === null) continue;
     const { commit } = event.data;
     const diff = await workspace.commitDiff(commit, MAX_DIFF);
-    return diff && { commit, ...diff };
+    return diff && { commit, ...diff, labels: fileLabels.writtenIn(runStream(run)) };
   }
   return null;
 }

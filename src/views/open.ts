@@ -1,6 +1,5 @@
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
-import type { Reads } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { Paused } from '../core/api/runtime.ts';
 import type { Views } from '../core/api/views.ts';
@@ -11,11 +10,11 @@ import { readDiff, readExact, readFile } from './exact.ts';
 import { Facts, type FactsOptions } from './facts.ts';
 import { Ledger } from './ledger.ts';
 import { readNet } from './net.ts';
+import { type OriginOptions, readOrigin } from './origin.ts';
 import { readRun } from './run.ts';
 
-export interface ViewsOptions {
-  store: Reads;
-  workspace: Pick<Workspace, 'commitDiff'>;
+export interface ViewsOptions extends OriginOptions {
+  workspace: Pick<Workspace, 'commitDiff' | 'head' | 'files' | 'lastChange'>;
   clock: Clock;
   log: Log;
   /** True for channels the runtime sends to; the replies of others are fetched. */
@@ -37,7 +36,7 @@ const MAX_PAGE = 200;
 
 /** Nothing is read until somebody asks. */
 export function openViews(options: ViewsOptions): OpenViews {
-  const { store, workspace, log, limit, pushes } = options;
+  const { store, log, limit, pushes } = options;
   const ledger = new Ledger({ store, log, limit });
   const facts = new Facts({ ...options, ledger });
   return {
@@ -49,7 +48,8 @@ export function openViews(options: ViewsOptions): OpenViews {
     chain: (id) => readChain(facts, id),
     run: (id) => readRun(facts, id),
     exact: (id, hash) => readExact(store, id, hash),
-    diff: (id) => readDiff(store, workspace, id),
+    diff: (id) => readDiff(store, options, id),
+    origin: (path) => readOrigin(options, path),
     file: (agent, session, hash) => readFile(store, agent, session, hash),
     failures: (most) => failureList(facts, most),
     net: (query) => readNet(store, query),

@@ -4,7 +4,7 @@ import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { type Change, FileRefused, type Files } from '../core/files.ts';
 import { type Workspace, WorkspaceUnavailable } from '../core/ports/workspace.ts';
-import { addedFiles, commitDiff } from '../git/changed.ts';
+import { addedFiles, commitDiff, lastChange } from '../git/changed.ts';
 import { MAIN, findRun, mainCommit, personConfig } from '../git/commit.ts';
 import { Overlay, type FilesParts, overlayTree } from './overlay/files.ts';
 import { shellWord } from '../core/text/paths.ts';
@@ -190,6 +190,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<OpenWork
     diff: (base, changes, limit) => diff(git, trees, base, changes, limit),
     added: (from, to) => addedFiles(git, from, to),
     commitDiff: (commit, limit) => commitDiff(git, commit, limit),
+    lastChange: (path) => lastChange(git, path),
     maintain: () => maintain(git),
     async close() {
       // A landing that is under way is finished first.

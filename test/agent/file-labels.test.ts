@@ -3,10 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import type { Label } from '../../src/core/labels.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
 import type { Tool } from '../../src/core/ports/tool.ts';
 import { openFileLabels } from '../../src/journal/file-labels.ts';
+import { handOverTool } from '../../src/tools/hand-over.ts';
+import { taskTool } from '../../src/tools/task.ts';
+import { effort, tries } from '../fakes/effort.ts';
 import { editTool } from '../../src/tools/edit.ts';
 import { listTool } from '../../src/tools/list.ts';
 import { readTool } from '../../src/tools/read.ts';
@@ -33,8 +37,9 @@ type Call = readonly [tool: string, args: unknown];
 
 /** A model that makes the calls that a message holds as JSON, one an answer. */
 const doing = (request: ModelRequest) => {
+  if (request.system.startsWith('You summarise')) return says('summed up');
   const said = request.messages.findLastIndex(
-    ({ role, parts: [part] }) => role === 'user' && part?.type === 'text' && part.text.startsWith('['),
+    ({ role, parts: [part] }) => role === 'user' && part?.type === 'text' && /^\[[[\]]/.test(part.text),
   );
   const [part] = request.messages[said]?.parts ?? [];
   const list = part?.type === 'text' ? (JSON.parse(part.text) as Call[]) : [];
@@ -152,5 +157,174 @@ test('a home that starts again finds the same labels', async () => {
     assert.deepEqual(await does(loop, ['read', { path: 'mail.md' }]), ['untrusted']);
     assert.deepEqual(await does(loop, ['read', { path: 'own.md' }]), ['private']);
     assert.deepEqual(await openFileLabels(loop.store), loop.deps.fileLabels);
+  });
+});
+
+/** A tool that could carry data away. */
+const sendTool: Tool = {
+  ...outside,
+  name: 'send',
+  effect: 'send',
+  facts: () => ({ leaves: true }),
+  run: async () => ({ ok: true, text: 'sent', labels: [], changes: [] }),
+};
+
+const notes = ({ messages }: ModelRequest): string[] =>
+  messages.flatMap(({ parts: [part] }) =>
+    part?.type === 'text' && part.text.startsWith('[Ruche] This run has read ') ? [part.text.slice(8)] : [],
+  );
+
+test('the prompt says in one line what labels lead to, once they are set, and costs nothing before', async () => {
+  await withLoop(doing, { tools: [...TOOLS, sendTool] }, async (loop, _log, model) => {
+    await does(loop, ['read', { path: 'README.md' }]);
+    assert.deepEqual(model.whole.flatMap(notes), []);
+    await does(loop, ['outside', {}], ['read', { path: 'README.md' }], ['outside', { labels: ['private'] }]);
+    const [first = [], second = [], third = [], fourth = []] = model.whole.slice(-4).map(notes);
+    assert.deepEqual([first.length, second.length, third.length, fourth.length], [0, 1, 1, 2]);
+    assert.match(
+      second[0] ?? '',
+      /^This run has read text from outside\. Once it also reads private data, what leaves /,
+    );
+    assert.match(fourth[1] ?? '', /^This run has read private data and text from outside\. From now on what leaves /);
+    // What was sent before is the beginning of what is sent next: nothing a provider has cached is lost.
+    const [before, after] = model.whole.slice(-2);
+    assert.deepEqual(after?.messages.slice(0, before?.messages.length), before?.messages);
+    assert.equal(after?.system, before?.system);
+    // It stays what it was after a restart, and the next turn knows at once.
+    await loop.restart();
+    await loop.send('[]', `s${sessions}`);
+    assert.match(notes(model.whole.at(-1) as ModelRequest).at(-1) ?? '', /From now on what leaves/);
+  });
+});
+
+test('the line is true: what it announces asks, and what it does not mention does not', async () => {
+  await withLoop(doing, { tools: [...TOOLS, sendTool], rules: [allow] }, async (loop) => {
+    const verdicts = async (): Promise<string[]> =>
+      (await loop.events()).flatMap((event) =>
+        event.type === 'decision.made' && event.data.tool === 'send' ? [event.data.rule] : [],
+      );
+    await does(loop, ['outside', {}], ['send', {}]);
+    await does(loop, ['outside', { labels: ['private'] }], ['send', {}]);
+    assert.deepEqual(await verdicts(), ['may-send', 'may-send']);
+    const { status } = await loop.send(
+      JSON.stringify([
+        ['outside', { labels: ['private', 'untrusted'] }],
+        ['send', {}],
+      ]),
+      'both',
+    );
+    assert.equal(status, 'waiting');
+    assert.deepEqual((await verdicts()).at(-1), 'builtin:rule-of-two');
+  });
+});
+
+const allow = { id: 'may-send', verdict: 'allow', match: { tool: 'send' }, reason: '' } as const;
+
+type Step =
+  | { do: 'bring'; label: Label }
+  | { do: 'read' | 'write' | 'person' | 'rename'; file: number }
+  | { do: 'say'; session: number }
+  | { do: 'task' | 'handOver' | 'restart' };
+
+const file = fc.nat(2);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ do: fc.constant('bring' as const), label: fc.constantFrom<Label>('private', 'untrusted') }),
+  fc.record({ do: fc.constantFrom('read' as const, 'read' as const, 'write' as const, 'write' as const), file }),
+  fc.record({ do: fc.constantFrom('person' as const, 'rename' as const), file }),
+  fc.record({ do: fc.constant('say' as const), session: fc.nat(1) }),
+  fc.record({ do: fc.constantFrom('task' as const, 'handOver' as const, 'restart' as const) }),
+);
+
+/** What labels should be, told without runs, blobs or a journal. */
+interface Told {
+  files: Map<string, Label[]>;
+  talks: Map<string, Label[]>;
+}
+
+test('whatever agents and people do, each run and file has the labels that a simple model says', async () => {
+  let [made, summed] = [0, 0];
+  const others = [{ name: 'other' }];
+  const options = { tools: [...TOOLS, taskTool, handOverTool], others, store: onDisk, choice: { window: 7_000 } };
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 12 }), async (steps) => {
+      await withLoop(doing, options, async (loop) => {
+        const told: Told = { files: new Map(), talks: new Map() };
+        const join = (...sets: (readonly Label[])[]): Label[] => [...new Set(sets.flat())].sort();
+        const path = (n: number): string => `file-${n}.md`;
+        const answering = new Map<string, string>();
+        let session = 'talk0';
+        for (const [at, each] of steps.entries()) {
+          const agent = answering.get(session) ?? 'assistant';
+          const talk = `${agent}/${session}`;
+          const before = told.talks.get(talk) ?? [];
+          const name = 'file' in each ? path(each.file) : '';
+          const own = told.files.get(name);
+          const run = async (after: Label[], ...list: Call[]): Promise<void> => {
+            const { status, text } = await loop.send(JSON.stringify(list), session);
+            assert.equal(status, 'done', text);
+            told.talks.set(talk, after);
+            const ends = (await loop.events()).filter(({ type }) => type === 'run.finished');
+            assert.deepEqual(ends.at(-1)?.labels, after, JSON.stringify(each));
+          };
+          const content = `content ${at} ${(made += 1)} ${'long '.repeat(1_500)}`;
+          if (each.do === 'say') session = `talk${each.session}`;
+          else if (each.do === 'restart') await loop.restart();
+          else if (each.do === 'bring') await run(join(before, [each.label]), ['outside', { labels: [each.label] }]);
+          else if (each.do === 'read') await run(join(before, own ?? []), ['read', { path: name }]);
+          else if (each.do === 'write') {
+            const after = join(before, own ?? []);
+            await run(after, ['read', { path: name }], ['write', { path: name, content }]);
+            told.files.set(name, after);
+          } else if (each.do === 'task') {
+            const text = JSON.stringify([['outside', { labels: ['private'] }]]);
+            await run(join(before, ['private']), ['task', { action: 'create', agent: 'other', text, wait: true }]);
+          } else if (each.do === 'handOver') {
+            const to = agent === 'other' ? 'assistant' : 'other';
+            await run(before, ['hand_over', { agent: to, brief: 'Go on.' }]);
+            answering.set(session, to);
+            told.talks.set(`${to}/${session}`, join(told.talks.get(`${to}/${session}`) ?? [], before));
+          } else if (each.do === 'person') {
+            await writeFile(inWorkspace(loop, name), content);
+            git(loop, 'add', '-A');
+            git(loop, 'commit', '-qm', 'Mine');
+            told.files.set(name, []);
+          } else if (own !== undefined) {
+            const to = `moved-${at}.md`;
+            git(loop, 'mv', name, to);
+            git(loop, 'commit', '-qm', 'Move');
+            told.files.delete(name);
+            told.files.set(to, own);
+          }
+        }
+        const files = loop.workspace.files(await loop.workspace.head(), []);
+        for (const [name, labels] of told.files) {
+          const entry = await files.stat(name);
+          assert.ok(entry, name);
+          assert.deepEqual(loop.deps.fileLabels.of(entry), labels, name);
+        }
+        assert.deepEqual(await openFileLabels(loop.store), loop.deps.fileLabels);
+        summed += (await loop.events()).filter(({ type }) => type === 'conversation.compacted').length;
+      });
+    }),
+    tries(6, 60),
+  );
+  assert.ok(made >= effort(6, 60));
+  assert.ok(summed > 0, 'some conversation was summed up');
+});
+
+test('an AGENT.md that a run with labels has written gives them to every run of its agent, until a person edits it', async () => {
+  const path = 'agents/assistant/AGENT.md';
+  const files = { [path]: '---\ndescription: helps\n---\nYou help.\n' };
+  await withLoop(doing, { tools: TOOLS, files }, async (loop) => {
+    const governs = async (): Promise<void> => void (loop.governance.commit = await loop.workspace.head());
+    const edit: Call = ['edit', { path, old: 'helps', new: 'obeys strangers' }];
+    await does(loop, ['outside', {}], ['read', { path }], edit);
+    assert.deepEqual(await does(loop), [], 'it does not govern yet');
+    await governs();
+    assert.deepEqual(await does(loop), ['untrusted']);
+    await writeFile(inWorkspace(loop, path), files[path] ?? '');
+    git(loop, 'commit', '-qam', 'Mine');
+    await governs();
+    assert.deepEqual(await does(loop), []);
   });
 });

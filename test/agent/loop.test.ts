@@ -202,7 +202,7 @@ test('M7 questions count as approvals do', () => {
 test('a denied call is told to the model', () =>
   withLoop([contract, says('not signed')], { rules: [askWrite] }, async (loop, log, model) => {
     const waiting = await loop.send('sign');
-    await loop.runtime.approve(waiting.waits[0]?.id ?? '', 'deny', 'person:owner', 'Ask legal first.');
+    await loop.runtime.approve(waiting.waits[0]?.id ?? '', 'deny', 'person:owner', { note: 'Ask legal first.' });
     const outcome = await loop.settled(waiting.task);
     assert.equal(outcome.text, 'not signed');
     assert.deepEqual(log, []);

@@ -3,9 +3,11 @@ import { test } from 'node:test';
 import type { Budget, NetworkBudget } from '../../src/core/budget.ts';
 import type { EventOf, EventType } from '../../src/core/event.ts';
 import type { ModelEvent, ModelRequest } from '../../src/core/model.ts';
+import { setTimeout } from 'node:timers/promises';
+import type { Tool } from '../../src/core/ports/tool.ts';
 import { withLoop } from './with-loop.ts';
-import type { Loop } from '../fakes/loop.ts';
-import { calls, fails, says, type ScriptStep } from '../fakes/scripted-model.ts';
+import { type Loop, testTools } from '../fakes/loop.ts';
+import { calls, fails, says, scriptedModel, type ScriptStep } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
 
 // The scripted model costs a dollar for a million tokens, in and out alike.
@@ -124,5 +126,106 @@ test('budgets of the network, its conversations and its people count, and each b
     assert.equal((await loop.send('one', 'a')).status, 'done');
     assert.match((await loop.send('two', 'a')).text ?? '', /0\.0600 USD today for the conversation assistant\/a/);
     assert.equal((await loop.send('three', 'b')).status, 'done');
+  });
+});
+
+/** Nothing fits any more in what is left of 0.10 USD. */
+const ALMOST = 0.0995;
+
+const approvals = async (loop: Loop) => (await loop.runtime.pending()).filter(({ kind }) => kind === 'approval');
+
+for (const verdict of ['approve', 'deny'] as const)
+  test(`five runs that come to a limit ask once; ${verdict === 'approve' ? 'raised, all go on' : 'refused, all end, and nobody is asked again'}`, async () => {
+    let first = true;
+    const answer = (): ScriptStep[] => {
+      const now = first ? costing(ALMOST) : says('went on');
+      first = false;
+      return now;
+    };
+    await withLoop(answer, { agent: { budget: usd({ day: 0.1 }, 'ask') } }, async (loop) => {
+      await loop.send('first');
+      const tasks = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((session) => loop.deliver('work', session)));
+      await until(async () => (await loop.runtime.status()).tasks.waiting === 5);
+      const asked = await approvals(loop);
+      assert.equal(asked.length, 1);
+      await loop.restart();
+      await loop.runtime.approve(asked[0]?.id ?? '', verdict, 'person:owner');
+      const ended = await Promise.all(tasks.map(loop.settled));
+      assert.deepEqual(
+        new Set(ended.map(({ status }) => status)),
+        new Set([verdict === 'approve' ? 'done' : 'failed']),
+      );
+      assert.equal((await loop.send('later', 'f')).status, verdict === 'approve' ? 'done' : 'failed');
+      assert.equal((await approvals(loop)).length, 0);
+    });
+  });
+
+test('a budget that wants a cheaper tier has it answer while its models fit, on record', async () => {
+  await withLoop(
+    [costing(ALMOST)],
+    { agent: { budget: usd({ day: 0.1 }, 'tier-down') } },
+    async (loop, _log, model) => {
+      await loop.send('first');
+      const small = scriptedModel([says('from the small one')]);
+      const { cost, ...light } = small.choice({ model: 'small' });
+      loop.deps.models = (agent) =>
+        agent.model === 'light' ? [{ ...light, cost: (usage) => cost(usage) / 1000 }] : [model.choice()];
+      const second = await loop.send('two', 'b');
+      assert.equal(second.text, 'from the small one');
+      const [met] = await eventsOf(loop, 'budget.met');
+      assert.deepEqual([met?.data.action, met?.data.to], ['tier-down', 'scripted/small']);
+    },
+  );
+});
+
+test('a budget that waits puts the task off until the next window, uncounted', async () => {
+  await withLoop([costing(ALMOST)], { agent: { budget: usd({ day: 0.1 }, 'wait') } }, async (loop) => {
+    await loop.send('first');
+    const task = await loop.deliver('two', 'b');
+    const [retried] = await until(async () => {
+      const found = await eventsOf(loop, 'task.retried');
+      return found.length > 0 ? found : null;
+    });
+    assert.deepEqual([retried?.data.error, retried?.data.attempt], ['budget.spent', 1]);
+    const wait = (retried?.data.notBefore ?? 0) - Date.now();
+    assert.ok(wait > 0 && wait <= 25 * 3_600_000, `${wait}`);
+    assert.equal((await loop.store.task(task))?.status, 'queued');
+  });
+});
+
+test('a model without a price is not free: with a budget in USD it is refused until it has a price, or its tokens a limit', async () => {
+  const choice = { unpriced: true } as const;
+  await withLoop([says('hello')], { choice, agent: { budget: usd({ day: 1 }) } }, async (loop, _log, model) => {
+    const refused = await loop.send('hi');
+    assert.equal(refused.status, 'failed');
+    assert.match(
+      refused.text ?? '',
+      /Nobody says what scripted\/model costs.*models\.providers\.scripted\.models\.model\.price/,
+    );
+    assert.equal(model.requests.length, 0);
+    assert.equal((await eventsOf(loop, 'matter.raised')).length, 1);
+    withNetwork(loop, { limits: { tokens: { day: 1_000_000 } }, onExceed: 'stop' });
+    assert.equal((await loop.send('again', 'b')).status, 'done');
+  });
+});
+
+/** A tool that takes its time. */
+const sleepy: Tool = {
+  ...testTools([]).read,
+  run: async (_input, { signal }) => {
+    await setTimeout(20, undefined, { signal });
+    return { ok: true, text: 'slept', labels: [], changes: [] };
+  },
+};
+
+test('seconds of tools are counted when they are known, and no further call is made once they are used up', async () => {
+  const slow = calls(['read', { path: 'README.md' }]);
+  const budget: Budget = { limits: { toolSeconds: { task: 0.000_001 }, calls: { day: 2 } }, onExceed: 'stop' };
+  await withLoop([slow, slow, slow], { agent: { budget }, tools: [sleepy] }, async (loop, log) => {
+    assert.match((await loop.send('read')).text ?? '', /seconds of tools for this task/);
+    assert.deepEqual(log, []);
+    assert.equal((await eventsOf(loop, 'tool.returned')).length, 1);
+    await loop.send('read', 'b');
+    assert.match((await loop.send('read', 'c')).text ?? '', /2 model calls today/);
   });
 });

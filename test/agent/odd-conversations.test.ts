@@ -28,6 +28,8 @@ const choiceAt = (baseUrl: string, more: Partial<ModelChoice> = {}): ModelChoice
   ...more,
 });
 
+const NOTES = 60;
+
 const usage = { usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 } };
 
 /** Answers as a model would that is asked to read: with calls in the server's own form, then with what it was given. */
@@ -47,7 +49,7 @@ function answer(strict: Strict, messages: readonly StrictMessage[], gate: Promis
     index,
     id: id(index),
     type: 'function',
-    function: { name: 'read', arguments: '{"path":"notes.md"}' },
+    function: { name: 'read', arguments: JSON.stringify({ path: `notes/${(messages.length + index) % NOTES}.md` }) },
   }));
   const wait = said.includes('slowly') ? [gate] : [];
   return { pieces: [...wait, chunk({ ...strict.thinking, tool_calls }), chunk({}, 'tool_calls', usage), DONE] };
@@ -79,7 +81,13 @@ for (const [name, strict] of Object.entries(STRICT))
     });
     const loop = await openLoop({
       tools: Object.values(testTools([])),
-      files: { 'notes.md': 'a line of the notes, which says little\n'.repeat(150) },
+      // No two alike: what was read before is not sent again.
+      files: Object.fromEntries(
+        Array.from({ length: NOTES }, (_, n) => [
+          `notes/${n}.md`,
+          `line ${n} of the notes, which says little\n`.repeat(150),
+        ]),
+      ),
       choices: [choiceAt(server.baseUrl, { window: strict.window, images: strict.images })],
       maxAttempts: 1,
     });

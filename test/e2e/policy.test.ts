@@ -1,7 +1,7 @@
 // `ruche policy` as docs/policy.md shows it: its files and examples are taken from the page, word for word.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Explanation, RightsTable } from '../../src/core/api/policy.ts';
@@ -10,7 +10,7 @@ import { bwrapHere } from '../fakes/sandbox-home.ts';
 
 const PAGE = readFileSync(join(import.meta.dirname, '../../docs/policy.md'), 'utf8');
 /** Blocks that stand below the path of a file. */
-const FILES = Object.fromEntries(
+const FILES: Record<string, string> = Object.fromEntries(
   [...PAGE.matchAll(/`([\w./-]+)`:\n\n```(?:yaml|markdown)\n([^]*?)```/g)].map(([, path = '', text = '']) => [
     path,
     text,
@@ -91,4 +91,65 @@ test('the rights of an agent: what it may not use, each rule with its place, and
   assert.equal(row('command', null) + row('command', 'git push *'), '');
   const other = await home.fetch('/api/policy/agents/nobody');
   assert.equal(other.status, 404);
+});
+
+test('cases hold, here and in what the templates bring; one that does not is shown with its line, and what is wrong in the file, too', async () => {
+  const cases = FILES['policy-cases.yaml'] ?? '';
+  const last = cases.split('\n').length;
+  home.write('cases.yaml', cases);
+  home.cwd = home.workspace;
+  const { code, out } = await home.cli('policy', 'test', 'cases.yaml');
+  assert.equal(out, '4 of 4 cases hold.\n');
+  assert.equal(code, 0);
+  home.write('cases.yaml', `${cases}  - { agent: email, call: 'write: a.md', expect: ask, rule: contracts }\n`);
+  const wrong = await home.cli('policy', 'test', 'cases.yaml');
+  assert.equal(wrong.code, 1);
+  assert.match(
+    wrong.out,
+    new RegExp(
+      `^cases\\.yaml:${last}: email: write: a\\.md\n {4}expected ask by contracts\n {4}but got {2}allow by builtin:`,
+    ),
+  );
+  assert.match(wrong.out, /^4 of 5 cases hold\.$/m);
+  const json = JSON.parse((await home.cli('policy', 'test', 'cases.yaml', '--json')).out) as { failed: number };
+  assert.equal(json.failed, 1);
+  home.write('cases.yaml', `${cases}  - { agent: email, call: 'shell: ls', expect: maybe }\n`);
+  const odd = await home.cli('policy', 'test', 'cases.yaml');
+  assert.equal(odd.code, 1);
+  assert.match(odd.err, new RegExp(`cases\\.yaml:${last}: cases\\.4\\.expect must be one of allow, ask, deny\\.`));
+  rmSync(home.path('cases.yaml'));
+
+  for (const template of ['network', 'solo']) {
+    const made = new Home();
+    try {
+      assert.equal((await made.cli('init', '--template', template)).code, 0);
+      const held = await made.cli('policy', 'test', made.path('policy-cases.yaml'));
+      assert.equal(held.code, 0, held.out + held.err);
+    } finally {
+      await made.close();
+    }
+  }
+});
+
+test('what was asked and answered: a rule that was always approved is named; the past under another file', async () => {
+  for (const n of [1, 2, 3, 4, 5]) {
+    const { task, waits } = await home.ask(`write contracts/${n}.md: signed`, undefined, 'email');
+    await home.answer(waits[0]?.id ?? '', 'approve');
+    await home.settled(task);
+  }
+  const { out } = await home.cli('policy', 'stats', '--since', '1h');
+  assert.match(out, /^5 runs, 5 asks: 100 per 100 runs\.$/m);
+  assert.match(out, /^contracts +5 +5 +0 +0 +\S/m);
+  assert.match(out, /^contracts only costs patience: all 5 were approved\. .*narrow or remove contracts/m);
+  // With the network at work, which nothing of this disturbs.
+  const file = join(home.dir, 'email', 'AGENT.md');
+  mkdirSync(join(home.dir, 'email'));
+  writeFileSync(file, (FILES['agents/email/AGENT.md'] ?? '').replace("'archive/**'", "'contracts/**'"));
+  const past = await home.cli('policy', 'rehearse', '--since', '1h', '--at', file);
+  assert.equal(past.code, 1, past.err);
+  assert.match(past.out, /write contracts\/1\.md\n {4}ask \(contracts\) → deny \(no-archive\)/);
+  assert.match(past.out, /^ {2}email: 5 ask → deny$/m);
+  const none = await home.cli('policy', 'rehearse', '--at', 'no-such-branch');
+  assert.equal(none.code, 1);
+  assert.match(none.err, /There is no file, folder, commit or branch "no-such-branch"/);
 });

@@ -40,13 +40,16 @@ export function obey(request: RawRequest): RawAnswer {
   return calls(made.length, Array.isArray(next) ? next : [next]);
 }
 
-/** What time it is, and whose task, stands before the words of a message, and is no order. */
+/** What time it is, what labels lead to, and whose task, stands before the words of a message, and is no order. */
 const withoutTime = (message: Message): Message =>
   message.role !== 'user' || message.content === null
     ? message
     : {
         ...message,
-        content: message.content.replace(/\[Ruche\] (?:It is [^\n]*\n\n|This is a task from [^\n]*\n\n(?=do \[))/g, ''),
+        content: message.content.replace(
+          /\[Ruche\] (?:(?:It is|This run has read) [^\n]*\n\n|This is a task from [^\n]*\n\n(?=do \[))/g,
+          '',
+        ),
       };
 
 export const text = (content: string): RawAnswer => ({

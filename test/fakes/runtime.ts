@@ -1,3 +1,4 @@
+import { noStanding } from './no-standing.ts';
 import type { Event } from '../../src/core/event.ts';
 import { NO_USAGE } from '../../src/core/model.ts';
 import type { InboundMessage } from '../../src/core/ports/channel.ts';
@@ -208,6 +209,7 @@ export function fakeRuntime(script: Script): FakeRuntime {
 
   return {
     ...runtime,
+    standing: noStanding,
     async deliver(message, options = {}) {
       runtime.state.requests += 1;
       if (runtime.state.stopping) {

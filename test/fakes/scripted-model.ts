@@ -19,7 +19,7 @@ export interface ScriptedModel {
   port: ModelPort;
   /** As `scripted/model`, or under the names given; window 100,000 tokens, a dollar for a million tokens. */
   choice(names?: Partial<Pick<ModelChoice, 'provider' | 'model' | 'window' | 'images' | 'unpriced'>>): ModelChoice;
-  /** Copies of all requests so far, without the notes of what time it is. */
+  /** Copies of all requests so far, without the notes of what time it is, and of what labels lead to. */
   requests: ModelRequest[];
   /** The same as they came. */
   whole: ModelRequest[];
@@ -59,7 +59,7 @@ export const fails = (kind: ModelErrorKind, more: Partial<ModelError> & { after?
 };
 
 const isTime = ({ role, parts: [part] }: ModelMessage): boolean =>
-  role === 'user' && part?.type === 'text' && part.text.startsWith('[Ruche] It is ');
+  role === 'user' && part?.type === 'text' && /^\[Ruche\] (?:It is |This run has read )/.test(part.text);
 
 const ends = (event: ModelEvent | undefined): boolean => event?.type === 'finish' || event?.type === 'error';
 

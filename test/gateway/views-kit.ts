@@ -70,9 +70,13 @@ export function fakeViews(): FakeViews {
     chain: async (id) => known(id, { task: 'tsk_1', nodes: [] }),
     run: async (id) => known(id, run),
     exact: async (id, hash) => (hash === 'h1' ? known(id, '{"a":"<script>"}') : null),
-    diff: async (id) => known(id, { commit: 'c', files: [], cut: false }),
+    diff: async (id) => known(id, { commit: 'c', files: [], cut: false, labels: {} }),
     file: async (_agent, _session, hash) => files.get(hash) ?? null,
     failures: async () => [],
+    async origin(path) {
+      asked.push(path);
+      return null;
+    },
     async net(query) {
       asked.push(query);
       return { sent: [], next: null };

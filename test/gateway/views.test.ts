@@ -52,6 +52,9 @@ test('each view has its path, with several segments, and refuses what is no quer
     assert.equal((await get('/api/runs/tsk_1/diff'))[0], 200);
     assert.equal((await get('/api/runs/tsk_1/exact/h1'))[0], 200);
     assert.equal((await get('/api/runs/tsk_1/exact/h2'))[0], 404);
+    assert.equal((await get('/api/show?what=notes%2Fa.md'))[0], 404);
+    assert.equal(views.asked.pop(), 'notes/a.md');
+    assert.equal((await get('/api/show'))[0], 400);
     assert.deepEqual(await get('/api/failures'), [200, { failures: [] }]);
     assert.deepEqual(await get('/api/net?agent=email&since=2026-11-23T08:15Z&before=evt_7&limit=5'), [
       200,

@@ -7,7 +7,17 @@ import { readSources, withoutComments } from './source.ts';
 /** Rooms that treat every tool alike. */
 const ENGINES = /^src\/(agent|config|gateway|journal|messages|pending|policy|runtime|scheduler|trust|views)\//;
 /** Names of tools that are effects, verdicts and other things too: of these, only what is plainly meant as a tool counts. */
-const WORDS: ReadonlySet<string> = new Set(['read', 'write', 'edit', 'list', 'search', 'ask', 'task', 'schedule']);
+const WORDS: ReadonlySet<string> = new Set([
+  'read',
+  'write',
+  'edit',
+  'list',
+  'search',
+  'ask',
+  'task',
+  'schedule',
+  'extract',
+]);
 
 /** Rooms that treat every provider alike, with what all wires share. */
 const PROVIDERS_ALIKE = /^src\/(app|core|models\/(choice|setup|wire|prices))\//;

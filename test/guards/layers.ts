@@ -13,6 +13,7 @@ const ADAPTERS = [
   'sandbox',
   'secrets',
   'channels',
+  'accounts',
   'telemetry',
 ] as const;
 const ENGINES = ['agent', 'scheduler', 'trust', 'spend', 'messages', 'pending', 'runtime', 'views', 'trace'] as const;

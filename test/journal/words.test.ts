@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BlobRef } from '../../src/core/blob.ts';
-import type { DataOf, Event, EventType } from '../../src/core/event.ts';
+import type { Event } from '../../src/core/event.ts';
 import type { Task } from '../../src/core/task.ts';
 import { describe, isWeighty } from '../../src/journal/words.ts';
 import { newTask } from '../store/kit.ts';
+import { type Rows, STANDING_ROWS } from './standing-rows.ts';
 
 const ref = (hash: string): BlobRef => ({ hash, size: 1, subject: 's' });
 const blob = ref('said');
@@ -14,8 +15,6 @@ const usage = { input: 10, output: 5, cacheRead: 0, cacheWrite: 0 };
 const step = { step: 1, purpose: 'turn' as const, provider: 'p', model: 'm' };
 const commit = '0123456789abcdef';
 const task: Task = newTask('tsk_1');
-
-type Rows = { [T in EventType]: { weighty: boolean; rows: [words: string, data: DataOf<T>][] } };
 
 const received = { agent: 'a', session: 's', channel: 'http', from: 'o', replyTo: '', content: blob, task: 'tsk_1' };
 const queued = { agent: 'a', session: 's', task: 'tsk_1', run: 'run_1', channel: 'http', to: 'o', content: blob };
@@ -302,6 +301,7 @@ const TABLE: Rows = {
       ['denied apr_1', { approval: 'apr_1', verdict: 'deny', by: 'person:owner', reason: null }],
     ],
   },
+  ...STANDING_ROWS,
   'question.asked': {
     weighty: true,
     rows: [

@@ -4,7 +4,10 @@ import { test } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import { ask, askedAndRead, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, sse, type RawAnswer } from '../fakes/model-server.ts';
-import type { FakeNet } from '../fakes/net.ts';
+import { type FakeNet, fakeNet } from '../fakes/net.ts';
+import { openAiCompatible } from '../../src/models/chat/model.ts';
+import { systemClock } from '../../src/platform/system.ts';
+import { envSecrets } from '../../src/secrets/env.ts';
 import { NOW, KEY, NEVER, server, net, model, failed, finished, call } from './chat-kit.ts';
 
 const USAGE = { prompt_tokens: 12, completion_tokens: 3, prompt_tokens_details: { cached_tokens: 5 } };
@@ -336,4 +339,28 @@ test('slow bytes are no silence', async () => {
   server.next({ pieces: [piece(0), gate, piece(1), gate.then(pause), piece(2), DONE] });
   const events = await collect(model().stream(ask('hi'), NEVER));
   assert.equal(textOf(events), 'Hello');
+});
+
+test('a server is told what it wants to use its cache by, and others are told nothing', async () => {
+  const sentTo = async (baseUrl: string, name: string): Promise<object> => {
+    const asked = fakeNet();
+    const port = openAiCompatible({
+      provider: 'p',
+      baseUrl,
+      apiKey: null,
+      net: asked,
+      secrets: envSecrets({ env: {} }),
+      clock: systemClock,
+    });
+    const signal = new AbortController().signal;
+    await collect(port.stream({ ...ask('hello'), model: name, cacheKey: 'a-key' }, signal));
+    return JSON.parse(String(asked.asked[0]?.request.body)) as object;
+  };
+  const marks = async (baseUrl: string, name: string): Promise<[string, unknown][]> =>
+    Object.entries(await sentTo(baseUrl, name)).filter(([key]) => /cache/.test(key));
+  assert.deepEqual(await marks('https://api.openai.com/v1', 'gpt-6.2-sol'), [['prompt_cache_key', 'a-key']]);
+  const claude = 'anthropic/claude-sonnet-5.5';
+  assert.deepEqual(await marks('https://openrouter.ai/api/v1', claude), [['cache_control', { type: 'ephemeral' }]]);
+  assert.deepEqual(await marks('https://openrouter.ai/api/v1', 'openai/gpt-6.2-sol'), []);
+  assert.deepEqual(await marks('https://llm.example.org/v1', 'gpt-6.2-sol'), []);
 });

@@ -419,6 +419,11 @@ test('A37 a redirect is decided like a call of its own', () => {
     if (refused === null) assert.equal(reason, null, url);
     else assert.match(reason ?? '', refused, url);
   }
+  // Who typed the first address has not typed where it leads.
+  const critical = [{ name: 'url', value: 'https://x.org/a', vouched: 'owner' as const }];
+  const both = facts({ rules: [allow({ host: '*.org' })], labels: ['private', 'untrusted'], critical });
+  assert.equal(decide(fetching('https://x.org/a'), both).verdict, 'allow');
+  assert.match(redirectPolicy(fetching('https://x.org/a'), both)('https://y.org/') ?? '', /approval of its own/);
 });
 
 test('owners may be told something; anybody else only by a rule that names them, or after asking', () => {

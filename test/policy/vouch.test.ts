@@ -95,6 +95,36 @@ test('an amount is the one that is named, or less money; a date, a share or an i
   assert.equal(by(amount(99), from({ says: 'the 100 last ones' })), null, 'a plain number is no bound');
 });
 
+test('an amount is good for one payment, and for the task in which it was said', () => {
+  const to = text('GB29NWBK60161331926819');
+  const said = from({ says: 'Send 10.00 to GB29NWBK60161331926819.' });
+  const paid = (made: Vouchers['made']) => vouch([to, amount(10)], { ...said, made }).map(({ vouched }) => vouched);
+  assert.deepEqual(paid([]), ['owner', 'owner']);
+  assert.deepEqual(
+    paid([
+      [
+        { name: 'to', value: 'gb29nwbk60161331926819' },
+        { name: 'amount', value: '2' },
+      ],
+    ]),
+    ['owner', null],
+  );
+  assert.deepEqual(
+    paid([
+      [
+        { name: 'to', value: 'somebody else' },
+        { name: 'amount', value: '10' },
+      ],
+    ]),
+    ['owner', 'owner'],
+  );
+  const before = from({ owner: [{ text: 'Send 10.00 to GB29NWBK60161331926819.', by: 'evt_1', earlier: true }] });
+  assert.deepEqual(
+    vouch([to, amount(10)], before).map(({ vouched }) => vouched),
+    ['owner', null],
+  );
+});
+
 const meeting = (more: Partial<KeptRecord> = {}): KeptRecord => ({
   service: 'calendar',
   id: '24',

@@ -84,6 +84,7 @@ export class Scene extends Mortal {
   async start(): Promise<void> {
     const { store, alive } = this.begin(this.store);
     this.schedules = new Schedules({
+      agentLabels: async () => [],
       store,
       clock: this.clock,
       ids: { next: (kind) => `${kind}_${(this.#ids += 1)}` },

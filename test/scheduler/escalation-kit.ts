@@ -10,7 +10,10 @@ import { type Batch, type Store, StoreUnavailable } from '../../src/core/ports/s
 import { OUTBOX, putKey } from '../../src/core/records/reply.ts';
 import type { Task } from '../../src/core/task.ts';
 import { momentText, openWall } from '../../src/core/time/wall.ts';
-import { allPending, answer, approve, pendingById } from '../../src/pending/pending.ts';
+import { Standing } from '../../src/pending/standing.ts';
+import { quiet } from '../fakes/loop.ts';
+import { approve, expire } from '../../src/pending/approve.ts';
+import { allPending, answer, pendingById } from '../../src/pending/pending.ts';
 import { Escalations } from '../../src/scheduler/escalations/escalations.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { anAgent, governing, SETTINGS } from '../fakes/governance.ts';
@@ -95,7 +98,7 @@ export class World extends Mortal {
         return pendingById(this.store, id);
       },
       waiting: () => allPending(this.store),
-      deny: async (id, reason) => void (await approve({ store, answerHeld }, id, 'deny', 'runtime', reason)),
+      deny: (id, reason) => expire({ store, answerHeld }, id, reason),
       unreachable: (channel) => (this.closed.has(channel) ? `the channel ${channel} is not configured` : null),
     });
     this.escalations.start();
@@ -175,15 +178,26 @@ export class World extends Mortal {
   }
 
   async answer(id: string): Promise<boolean> {
-    const deps = { store: this.store, answerHeld: () => Promise.reject(new Error('none is held')) };
+    const deps = {
+      store: this.store,
+      clock: this.clock,
+      ids: { next: (kind: string) => `${kind}_x` },
+      redact: (text: string) => text,
+      answerHeld: () => Promise.reject(new Error('none is held')),
+      standing: await Standing.open({
+        store: this.store,
+        clock: this.clock,
+        ids: { next: (kind) => `${kind}_x` },
+        log: quiet,
+        redact: (text) => text,
+        onCommitted: () => () => undefined,
+        onRunEnded: () => () => undefined,
+      }),
+      person: () => 'owner',
+    };
     const result = id.startsWith('apr')
       ? await approve(deps, id, 'approve', 'owner')
-      : await answer(
-          { ...deps, ids: { next: (kind) => `${kind}_x` }, pushes: () => false, redact: (text) => text },
-          id,
-          'so be it',
-          'owner',
-        );
+      : await answer({ ...deps, pushes: () => false }, id, 'so be it', 'owner');
     await calm();
     return result.ok;
   }

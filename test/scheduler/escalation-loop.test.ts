@@ -5,7 +5,7 @@ import type { Event, NewEvent } from '../../src/core/event.ts';
 import { putJson } from '../../src/core/records/json-blob.ts';
 import { askedKey } from '../../src/core/records/matter.ts';
 import { StoreUnavailable } from '../../src/core/ports/store.ts';
-import { approve } from '../../src/pending/pending.ts';
+import { expire } from '../../src/pending/approve.ts';
 import { MINUTE, START, withWorld, type World } from './escalation-kit.ts';
 import { calm } from './worker-kit.ts';
 
@@ -340,7 +340,7 @@ test('an approval that the runtime denied before the end of its chain was answer
   await withWorld(owner, async (world) => {
     const id = await world.ask('approval');
     const deps = { store: world.store, answerHeld: () => Promise.reject(new Error('none is held')) };
-    await approve(deps, id, 'deny', 'runtime', 'for another reason');
+    await expire(deps, id, 'for another reason');
     await calm();
     assert.equal(await world.ended(id), 'answered');
   });

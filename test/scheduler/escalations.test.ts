@@ -447,3 +447,37 @@ test('a button carries no more than messengers let it; words do', async () => {
     assert.deepEqual((await world.said('chat'))[1]?.buttons, [`ack:esc_${id}`]);
   });
 });
+
+test('without a chain an approval is denied after a day, over a kill, and a question waits on', async () => {
+  await withWorld({}, async (world) => {
+    const id = await world.ask('approval');
+    const question = await world.ask('question');
+    await world.clock.pass(23 * 60 * MINUTE);
+    world.kill();
+    await world.start();
+    assert.deepEqual([await world.reached(id), await world.ended(id)], [[], null]);
+    await world.clock.pass(60 * MINUTE);
+    assert.deepEqual(await world.reached(id), ['0 deny denies 1440']);
+    assert.equal(await world.ended(id), 'denied');
+    assert.equal(await world.ended(question), null);
+    assert.deepEqual(
+      (await world.of('approval.answered')).map(({ data }) => [data.approval, data.verdict, data.by]),
+      [[id, 'deny', 'runtime']],
+    );
+  });
+});
+
+test('the time after which it is denied can be set, or never', async () => {
+  for (const [approvalMs, reached] of [
+    [3 * 60 * MINUTE, ['0 deny denies 180']],
+    [null, []],
+  ] as const)
+    await withWorld({}, async (world) => {
+      world.governance.settings = { ...world.governance.settings, approvalMs };
+      const id = await world.ask('approval');
+      await world.clock.pass(180 * MINUTE);
+      assert.deepEqual(await world.reached(id), reached);
+      await world.clock.pass(48 * 60 * MINUTE);
+      assert.deepEqual(await world.reached(id), reached);
+    });
+});

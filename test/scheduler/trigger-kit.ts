@@ -88,6 +88,7 @@ export class Scene extends Mortal {
     this.#listeners.clear();
     const { store } = this.begin(this.store);
     this.triggers = new Triggers({
+      agentLabels: async () => [],
       store,
       clock: this.clock,
       ids: { next: (kind) => `${kind}_t${(this.#ids += 1)}` },

@@ -22,6 +22,7 @@ function scene(given: Trigger, { limits = {}, queues = {} }: { limits?: object; 
   const store: Store = openMemoryStore({ clock: new TestClock(), random });
   let ids = 0;
   const deps: FireDeps = {
+    agentLabels: async () => [],
     store,
     ids: { next: (kind) => `${kind}_${(ids += 1)}` },
     redact: (text) => text.replaceAll('s3cret', '***'),
@@ -267,12 +268,12 @@ test('with each, files beyond the tightest bound are on record by name, with how
   const some = await it.of({ paths });
   assert.equal(some.sync, true);
   assert.deepEqual((await it.words(some)).slice(4), [
-    ['limit', 1, { text: `1 of 3 files made no task: d/it's. ${beyond}`.replace("d/it's", '"d/it\'s"') }],
+    ['limit', 1, { text: `1 of 3 files made no task: d/it's. ${beyond}`.replace("d/it's", '"d/it\'s\\\\u{202e}"') }],
     [
       'limit',
       'a/t@evt_2',
       {
-        text: `The trigger a/t fired for some files only. 1 of 3 files made no task: "d/it's". ${beyond}`,
+        text: `The trigger a/t fired for some files only. 1 of 3 files made no task: "d/it's\\\\u{202e}". ${beyond}`,
         reason: `A guard against runaway tasks stopped it. ${make} ${json}`,
       },
     ],

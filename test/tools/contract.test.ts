@@ -2,6 +2,7 @@ import { after, before } from 'node:test';
 import type { ScheduleBook } from '../../src/core/schedule.ts';
 import type { AnyTool } from '../../src/core/ports/tool.ts';
 import { askTool } from '../../src/tools/ask.ts';
+import { extractTool } from '../../src/tools/extract.ts';
 import { escalateTool } from '../../src/tools/escalate.ts';
 import { handOverTool } from '../../src/tools/hand-over.ts';
 import { tellTool } from '../../src/tools/tell.ts';
@@ -34,6 +35,7 @@ const cases: [tool: AnyTool, good: Record<string, unknown>, facts: object][] = [
   [listTool, {}, { paths: ['.'] }],
   [searchTool, { pattern: 'o.e', path: 'notes/**/*.md' }, { paths: ['notes'] }],
   [askTool, { question: 'Which one?' }, { question: true }],
+  [extractTool, { path: 'notes.md', fields: { due: 'date', total: 'number' } }, { paths: ['notes.md'] }],
   [escalateTool, { matter: 'The disk is full.' }, { question: true }],
   [handOverTool, { agent: 'billing', brief: 'They want an invoice.' }, { paths: ['tasks/billing'] }],
   [scheduleTool(book), { create: { name: 'x', every: '1h', task: 'x' } }, { paths: ['agents'] }],

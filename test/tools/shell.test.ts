@@ -4,6 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { Label } from '../../src/core/labels.ts';
+import { namedPaths, speaksOfGit } from '../../src/policy/reads.ts';
 import type { Files } from '../../src/core/files.ts';
 import type { Checkouts } from '../../src/core/ports/workspace.ts';
 import type { Sandbox } from '../../src/core/ports/sandbox.ts';
@@ -103,6 +105,32 @@ describe('shell', { skip }, () => {
     const over = await run(say('echo z >b.txt; ls'), files, { mayRead });
     assert.equal(over.ok, false, 'nor written over unseen');
     assert.equal(await textOf(files, 'b.txt'), 'two\n');
+  });
+
+  test('what a command says has the labels of what it could read, and no others', async () => {
+    const more: Partial<ToolContext> = {
+      labelsOf: ({ path }) => (path === 'b.txt' ? ['untrusted'] : []),
+      nameLabels: () => [],
+      readBy: (command) => ({ named: namedPaths(command), past: speaksOfGit(command) ? ['private'] : [] }),
+    };
+    const labels = async (command: string): Promise<readonly Label[]> =>
+      (await run(say(command), undefined, more)).labels;
+    for (const command of [
+      'cat b.txt',
+      'cat *.txt',
+      'sort <b.txt',
+      'cat .//b.txt',
+      'ln -s b.txt l; cat l',
+      'sh -c "cat b*"',
+    ])
+      assert.deepEqual(await labels(command), ['untrusted'], command);
+    for (const command of ['cat a.txt', 'echo hello >c.txt', 'ls -l', 'date', 'git status'])
+      assert.deepEqual(await labels(command), command.startsWith('git') ? ['private'] : [], command);
+    // A program may open what its line does not name; what Git remembers counts only where the line speaks of Git.
+    assert.deepEqual(await labels('env true'), ['untrusted']);
+    assert.deepEqual(await labels('git log --oneline'), ['private', 'untrusted']);
+    const { changes, labels: own } = await run(say("sed -i 's/two/2/' b.txt"), undefined, more);
+    assert.deepEqual([changes.length, own], [1, ['untrusted']], 'as it was before it changed');
   });
 
   test('output, exit code, and what changed join the run', async () => {

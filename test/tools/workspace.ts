@@ -77,7 +77,7 @@ export function contextOf(files: Files, more: Partial<ToolContext> = {}): TestCo
     mayWrite: () => true,
     labelsOf: () => [],
     nameLabels: () => [],
-    readBy: () => ({ paths: null, past: [] }),
+    readBy: () => ({ named: null, past: [] }),
     mark: 'a-mark-of-tests',
     signal: new AbortController().signal,
     boundary: () => {},

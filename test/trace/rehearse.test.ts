@@ -114,6 +114,15 @@ test('only what is as old as asked for, also where a clock went back; another ru
   assert.deepEqual([summary.decisions, summary.judged, summary.otherRule], [3, 3, 3]);
 });
 
+test('what a grant let through is still let through where the rules ask, and not where they deny or ask two persons', async () => {
+  const store = storeOf(2, (n) => ({ call: writing(`contracts/${n}`), verdict: 'allow', rule: 'grant:grt_1' }));
+  const verdicts = async (rule: Rule) =>
+    (await decided(store, governed([rule], 'email'))).changes.map(({ now }) => now.verdict);
+  assert.deepEqual(await verdicts(ask({ path: 'contracts/*' })), []);
+  assert.deepEqual(await verdicts(deny({ path: 'contracts/1' })), ['deny']);
+  assert.deepEqual(await verdicts({ ...ask({ path: 'contracts/2' }), approvers: 2 }), ['ask']);
+});
+
 test('ten thousand decisions, one after the other', async () => {
   const made = (n: number): Made =>
     n % 3 === 0

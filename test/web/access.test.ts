@@ -25,6 +25,7 @@ function company(): Scene {
   };
   const list = [call({ args: `{"command":"${LONG}"}`, ok: true, ms: 12, result: LONG, labels: ['private'] })];
   const diff = {
+    labels: {},
     commit: 'abcdef',
     cut: true,
     files: [
@@ -36,6 +37,7 @@ function company(): Scene {
   scene.add({ title: 'Second', agent: 'email', session: 'a', status: 'waiting', pending: [pending], list });
   scene.add({ title: 'Third', session: 'b', status: 'failed' });
   scene.agents[1] = { ...agent('email'), description: LONG, paused: { at: Date.now(), by: 'owner', reason: LONG } };
+  scene.ruled.rules = [{ id: LONG, verdict: 'ask', match: { path: `${LONG}/**` }, reason: LONG }];
   scene.schedules = [schedule('email', LONG), schedule('assistant')];
   scene.add({ title: 'Fourth', session: 'c', status: 'running', channel: 'telegram', from: 'telegram:123' });
   return scene;
@@ -53,8 +55,10 @@ const PLACES = [
   '/work/none',
   '/board',
   '/agents',
+  '/agents/email',
   '/inbox',
   '/models',
+  '/costs',
   '/nowhere',
 ];
 

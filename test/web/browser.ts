@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import type { CostDesk } from '../../src/core/api/costs.ts';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import { startGateway, type Gateway } from '../../src/gateway/server.ts';
 import { systemRandom } from '../../src/platform/system.ts';
@@ -113,6 +114,29 @@ export interface Stage {
   start(): Promise<void>;
 }
 
+/** Of a month in which one agent worked. */
+const COSTS: CostDesk = {
+  report: async ({ by }) => {
+    const row = { name: by === 'model' ? 'scripted/large' : 'email', usd: 1.5, calls: 12, unpriced: 0 };
+    const tokens = { input: 40_000, cached: 10_000, output: 2_000 };
+    const days = Array.from({ length: 30 }, (_, at) => ({
+      day: `2026-11-${String(at + 1).padStart(2, '0')}`,
+      usd: at / 10,
+    }));
+    return {
+      by,
+      since: 0,
+      until: 1,
+      rows: [{ ...row, ...tokens }],
+      total: { ...row, ...tokens },
+      days,
+      month: { usd: 1.5, projected: 4.5 },
+      budgets: [{ scope: 'agent:email', meter: 'usd', window: 'day', limit: 2, spent: 1.5 }],
+    };
+  },
+  correct: async () => ({ answers: 0, before: 0, after: 0 }),
+};
+
 /** The real gateway over a scripted engine. */
 export async function withStage(
   run: (stage: Stage) => Promise<void>,
@@ -127,6 +151,8 @@ export async function withStage(
       runtime: scene.runtime,
       views: scene.views,
       desk: scene.desk,
+      policy: scene.ruled.desk,
+      costs: COSTS,
       store: fakeJournal(),
       token: () => TOKEN,
       host: '127.0.0.1',

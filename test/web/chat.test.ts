@@ -73,6 +73,7 @@ test(
         const exact = '{"model":"large","system":"You help.\\nBe brief.","messages":[]}';
         scene.exact.set(`request_${item.task}`, exact);
         const diff = {
+          labels: {},
           commit: 'abcdef0123',
           cut: false,
           files: [{ path: 'notes.md', change: 'added', binary: false, patch: '@@ -0,0 +1 @@\n+hello\n' } as const],

@@ -271,3 +271,20 @@ test('the chain of causes of a task is two clicks away, and grows while one look
     });
   }, scene);
 });
+
+test('the costs: the last days as a chart, what is left of a budget, and who spent it', { skip }, () =>
+  withStage(async ({ enter, gateway }) => {
+    await enter(async ({ page }) => {
+      await page.goto(`${gateway.url}/agents`);
+      await page.getByRole('link', { name: 'Costs' }).click();
+      await page.getByText('$1.50 this month; at this pace $4.50 in all.').waitFor();
+      await page.getByRole('img', { name: 'The last 30 days: $43.50 in all, $2.90 on the dearest day' }).waitFor();
+      assert.equal(await page.locator('.chart rect').count(), 30);
+      await page.getByText('$1.50 of $2.00, $0.50 left').waitFor();
+      await page.getByRole('heading', { name: 'email' }).waitFor();
+      await page.getByText('12 calls · 40 k tokens in, 25 % cached · 2.0 k out').waitFor();
+      await page.getByRole('combobox').selectOption('model');
+      await page.getByRole('heading', { name: 'scripted/large' }).waitFor();
+    });
+  }),
+);

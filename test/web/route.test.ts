@@ -18,6 +18,7 @@ test('every place has an address that leads back to it', () => {
     { name: 'exact', task: 'tsk_1', hash: 'abc-_' },
     { name: 'inbox' },
     { name: 'models' },
+    { name: 'costs' },
   ];
   for (const place of places) {
     const url = new URL(href(place), 'http://127.0.0.1');

@@ -1,4 +1,6 @@
+import { noStanding } from '../fakes/no-standing.ts';
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/api/runtime.ts';
+import { Ruled } from './ruled.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
 import type { TriggerDesk } from '../../src/core/trigger.ts';
@@ -11,20 +13,18 @@ import {
   type BoardView,
   type ChainNode,
   type NetEntry,
-} from '../../src/core/api/views.ts';
-import type {
-  ConversationEntry,
-  ConversationSummary,
-  DiffView,
-  ModelDesk,
-  RunsPage,
-  RunsQuery,
-  RunStep,
-  RunView,
-  SetupRequest,
-  Standing,
-  ViewChange,
-  Views,
+  type ConversationEntry,
+  type ConversationSummary,
+  type DiffView,
+  type ModelDesk,
+  type RunsPage,
+  type RunsQuery,
+  type RunStep,
+  type RunView,
+  type SetupRequest,
+  type Standing,
+  type ViewChange,
+  type Views,
 } from '../../src/core/api/views.ts';
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
@@ -80,6 +80,7 @@ export class Scene {
   schedules: ScheduleState[] = [];
   triggers: TriggerDesk = noTriggers;
   escalations: EscalationState[] = [];
+  readonly ruled = new Ruled(() => this.agents);
   demo = true;
   offer: RuntimeStatus['offer'] = null;
   /** Called for each new message. */
@@ -205,6 +206,7 @@ export class Scene {
   }
 
   readonly runtime: Runtime = {
+    standing: noStanding,
     deliver: async ({ agent: name, session, text, externalId, files = [] }) => {
       const known = this.items.find((item) => item.base === externalId);
       if (known) return { ok: true, delivered: { task: known.task, joined: true } };
@@ -370,6 +372,7 @@ export class Scene {
     exact: async (_run, hash) => this.exact.get(hash) ?? null,
     diff: async (id) => this.find(id)?.diff ?? null,
     file: async (_agent, _session, hash) => this.files.get(hash) ?? null,
+    origin: async () => null,
     net: async ({ agent: name = '', limit }) => ({
       sent: this.sent.filter((each) => each.agent === name).slice(0, limit),
       next: null,

@@ -312,7 +312,7 @@ test('any text gives settings or an error with a place, never an exception', () 
 
 test('the schemas for editors are those of the code, in schemas/ and in the template', async () => {
   const made = JSON.parse(JSON.stringify(editorSchemas(BUILTIN))) as Record<string, unknown>;
-  assert.deepEqual(Object.keys(made), ['ruche.schema.json', 'agent.schema.json']);
+  assert.deepEqual(Object.keys(made), ['ruche.schema.json', 'agent.schema.json', 'policy-cases.schema.json']);
   for (const folder of ['schemas', 'templates/solo/.ruche', 'templates/network/.ruche'])
     for (const [name, schema] of Object.entries(made))
       assert.deepEqual(

@@ -1,3 +1,4 @@
+import type { CostReport, CostsBy } from '../../src/core/api/costs.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
 import type { AgentState, Pending, RuntimeStatus } from '../../src/core/api/runtime.ts';
 import type { ScheduleState } from '../../src/core/schedule.ts';
@@ -17,8 +18,9 @@ import type {
   SetupRequest,
   SetupResult,
 } from '../../src/core/api/views.ts';
+import type { Explanation, PolicyQuestion, RightsTable } from '../../src/core/api/policy.ts';
 import { query } from './query.ts';
-import type { ApprovalVerdict } from '../../src/core/event.ts';
+import type { ApprovalVerdict } from '../../src/core/agreed.ts';
 
 /** A request that was refused, or (status 0) did not reach the gateway. The message is for people. */
 export class ApiError extends Error {
@@ -73,8 +75,8 @@ const UNREACHABLE = 'Ruche does not answer.';
 const FOREIGN =
   'The answer does not come from Ruche but from something in between, such as the login page of a proxy. Reload this page.';
 
-/** Everything this page knows of the gateway. `out` is called when it no longer knows who we are. */
-export function createApi(out: () => void) {
+/** How the gateway is asked. */
+function openWire(out: () => void) {
   let known = true;
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
     // A person who is not logged in is asked to; asking the gateway on would only fill its log.
@@ -102,7 +104,12 @@ export function createApi(out: () => void) {
     const headers = { 'content-type': 'application/json' };
     return request(path, { method: 'POST', headers, body: JSON.stringify(body) }).then((response) => read<T>(response));
   };
+  return { request, get, post };
+}
 
+/** Everything this page knows of the gateway. `out` is called when it no longer knows who we are. */
+export function createApi(out: () => void) {
+  const { request, get, post } = openWire(out);
   return {
     me: () => get<unknown>(ME),
     /** The page itself, as it is served now. */
@@ -138,9 +145,8 @@ export function createApi(out: () => void) {
     escalations: async () => (await get<{ escalations: EscalationState[] }>('/api/escalations')).escalations,
     acknowledge: (escalation: string) => post<unknown>(`/api/escalations/${id(escalation)}/ack`, {}),
     failures: async () => (await get<{ failures: FailureView[] }>('/api/failures')).failures,
-    models: () => get<ModelsView>('/api/models'),
-    testModel: (ref: string) => post<ModelTest>('/api/models/test', { ref }),
-    setup: (wanted: SetupRequest) => post<SetupResult>('/api/setup', wanted),
+    costs: (by: CostsBy) => get<CostReport>(`/api/costs?${query({ by })}`),
+    ...askedOf(get, post),
     send: (message: { agent: string; session: string; text: string; id: string; files: Attachment[] }) =>
       post<Accepted>('/api/messages', message),
     approve: (approval: string, verdict: ApprovalVerdict) =>
@@ -154,6 +160,19 @@ export function createApi(out: () => void) {
     seen: (task: string) => request(`/api/tasks/${id(task)}/wait?seconds=0`),
   };
 }
+
+type Get = <T>(path: string, signal?: AbortSignal) => Promise<T>;
+type Post = <T>(path: string, body: unknown) => Promise<T>;
+
+/** What is looked at and tried: rules, and models. */
+const askedOf = (get: Get, post: Post) => ({
+  policy: () => get<{ agents: string[]; tools: string[] }>('/api/policy'),
+  rights: (agent: string) => get<RightsTable>(`/api/policy/agents/${id(agent)}`),
+  explain: (question: PolicyQuestion) => post<Explanation>('/api/policy/explain', question),
+  models: () => get<ModelsView>('/api/models'),
+  testModel: (ref: string) => post<ModelTest>('/api/models/test', { ref }),
+  setup: (wanted: SetupRequest) => post<SetupResult>('/api/setup', wanted),
+});
 
 export type Api = ReturnType<typeof createApi>;
 

@@ -11,8 +11,10 @@ export type Route =
   | { name: 'item'; task: string }
   | { name: 'exact'; task: string; hash: string }
   | { name: 'agents' }
+  | { name: 'rights'; agent: string }
   | { name: 'inbox' }
   | { name: 'models' }
+  | { name: 'costs' }
   | { name: 'nowhere' };
 
 export function parse(path: string, search: string): Route {
@@ -26,7 +28,9 @@ export function parse(path: string, search: string): Route {
   if (first === 'board' && !second) return { name: 'board', agent: of.get('agent') ?? '' };
   if (first === 'work' && second && !third) return { name: 'item', task: second };
   if (first === 'work' && second && third === 'exact' && fourth) return { name: 'exact', task: second, hash: fourth };
-  if ((first === 'agents' || first === 'inbox' || first === 'models') && !second) return { name: first };
+  if (first === 'agents' && second && !third) return { name: 'rights', agent: second };
+  if ((first === 'agents' || first === 'inbox' || first === 'models' || first === 'costs') && !second)
+    return { name: first };
   return { name: 'nowhere' };
 }
 
@@ -65,9 +69,12 @@ export function href(route: Route): string {
       return `/work/${of(route.task)}`;
     case 'exact':
       return `/work/${of(route.task)}/exact/${of(route.hash)}`;
+    case 'rights':
+      return `/agents/${of(route.agent)}`;
     case 'agents':
     case 'inbox':
     case 'models':
+    case 'costs':
       return `/${route.name}`;
   }
 }

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { LABELS } from '../lib/words.ts';
 import type { DiffView } from '../../src/core/api/views.ts';
 import { plural } from '../lib/format.ts';
 import { Plain } from './small.tsx';
@@ -18,6 +19,9 @@ export const Diff = ({ of }: { of: DiffView }): JSX.Element => (
           <span class="path">
             <Plain text={file.path} />
           </span>
+          {(of.labels[file.path] ?? []).map((label) => (
+            <span class="quiet"> · {LABELS[label]}</span>
+          ))}
         </summary>
         {file.binary ? <p class="quiet">Not a text.</p> : <Patch text={file.patch} />}
       </details>

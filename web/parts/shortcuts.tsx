@@ -12,6 +12,7 @@ const KEYS: readonly { key: string; does: string; to?: Route }[] = [
   { key: 'a', does: 'Agents', to: { name: 'agents' } },
   { key: 'i', does: 'Inbox', to: { name: 'inbox' } },
   { key: 'm', does: 'Models and keys', to: { name: 'models' } },
+  { key: 'c', does: 'Costs', to: { name: 'costs' } },
   { key: '/', does: 'Go to the message field or the search' },
   { key: '?', does: 'Show this list' },
   { key: 'Enter', does: 'Send the message; Shift+Enter starts a new line' },

@@ -29,6 +29,9 @@ export function AgentsView(): JSX.Element {
   return (
     <div class="page wide-page">
       <h1>Agents</h1>
+      <p class="quiet">
+        <a href={href({ name: 'costs' })}>Costs</a>
+      </p>
       <Await of={network.state} what="the agents" retry={() => void network.refresh()}>
         {({ agents }) =>
           agents.length === 0 ? (
@@ -99,6 +102,7 @@ function Agent({ of, rules, changed }: AgentProps): JSX.Element {
           Write to {name}
         </a>
         <a href={href({ name: 'board', agent: name })}>Board</a>
+        <a href={href({ name: 'rights', agent: name })}>Rights</a>
       </div>
       <Rules
         title="Schedules"

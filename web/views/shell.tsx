@@ -20,7 +20,9 @@ import { HomeView } from './home.tsx';
 import { InboxView } from './inbox.tsx';
 import { ItemView } from './item.tsx';
 import { LoggedOut } from './logged-out.tsx';
+import { CostsView } from './costs.tsx';
 import { ModelsView } from './models.tsx';
+import { RightsView } from './rights.tsx';
 import { WorkView } from './work.tsx';
 
 export function Shell(): JSX.Element {
@@ -81,6 +83,8 @@ function View({ route }: { route: Route }): JSX.Element {
       return <BoardView agent={route.agent} />;
     case 'agents':
       return <AgentsView />;
+    case 'rights':
+      return <RightsView agent={route.agent} />;
     case 'item':
       return <ItemView task={route.task} />;
     case 'exact':
@@ -89,6 +93,8 @@ function View({ route }: { route: Route }): JSX.Element {
       return <InboxView />;
     case 'models':
       return <ModelsView />;
+    case 'costs':
+      return <CostsView />;
     case 'nowhere':
       return (
         <div class="page">
@@ -110,6 +116,7 @@ const PLACES = [
 
 const sectionOf = (route: Route): string => {
   if (route.name === 'home' || route.name === 'chat') return 'chat';
+  if (route.name === 'rights') return 'agents';
   return route.name === 'item' || route.name === 'exact' || route.name === 'board' ? 'work' : route.name;
 };
 
@@ -198,8 +205,10 @@ const TITLES: Partial<Record<Route['name'], string>> = {
   item: 'Work',
   board: 'Board',
   agents: 'Agents',
+  rights: 'Rights',
   inbox: 'Inbox',
   models: 'Models',
+  costs: 'Costs',
   exact: 'Exact record',
 };
 

@@ -14,9 +14,11 @@ import {
   showCall,
   type ToolCall,
 } from './ready.ts';
+import { aboutCall } from './asking.ts';
+import { extractValues } from './extract.ts';
 import { runCalls, stillAllowed } from './effect.ts';
 import { askQuestion, giveResult, refuse } from './results.ts';
-import type { CallState } from '../run/state.ts';
+import type { CallState } from '../run/call.ts';
 import { waitsFor } from '../run/log.ts';
 import { handOver, callTask, takeResults } from './task.ts';
 import { readPlace, tellPerson } from './tell.ts';
@@ -104,6 +106,9 @@ async function engineCall(turn: AgentTurn, ready: EngineToolCall): Promise<boole
     case 'hand-over':
       handOver(turn, call, what);
       return false;
+    case 'extract':
+      await extractValues(turn, call, what);
+      return false;
     case 'message':
       await tellPerson(turn, call, what);
       return false;
@@ -133,7 +138,7 @@ async function decideCall(turn: AgentTurn, call: CallState): Promise<void> {
   const judged = await judge(turn, ready);
   const question = judged.decision.verdict === 'allow' && what?.kind === 'question';
   const decision = question && !mayStillAsk(turn, call) ? tooOften() : judged.decision;
-  decided(turn, ready, decision, judged.record);
+  decided(turn, ready, decision === judged.decision ? judged : { ...judged, decision, use: null });
   if (decision.verdict !== 'allow' || what === null) return;
   if (what.kind === 'question' && what.early) askQuestion(turn, call, what, false);
 }
@@ -153,8 +158,18 @@ async function askApproval(turn: AgentTurn, open: readonly CallState[]): Promise
     // What the person has saved is part of what the command will see.
     if (ready.tool.effect === 'exec') await freshBase(turn, [ready]);
     const approval = deps.ids.next('apr');
-    const shown = log.put(showCall(log, ready, pinnedNames(turn)));
-    const data = { approval, call: call.id, tool: call.tool, shown };
+    const { about, kind } = await aboutCall(turn, ready);
+    const shown = log.put({ ...showCall(log, ready, pinnedNames(turn)), about });
+    const { approvers = 1 } = call.asks ?? {};
+    const data = {
+      approval,
+      call: call.id,
+      tool: call.tool,
+      shown,
+      rule: about.rule,
+      kind,
+      ...(approvers > 1 ? { approvers } : {}),
+    };
     log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
     if (ready.tool.effect === 'exec') break;
   }

@@ -4,6 +4,7 @@ import type { PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import type { Net } from '../../core/ports/net.ts';
 import { type Reconciled, type ToolContext, type ToolResult, usualTool } from '../../core/ports/tool.ts';
 import type { EgressGrant } from '../../core/ports/egress.ts';
+import { unionLabels } from '../../core/labels.ts';
 import { SCRIPT } from '../../core/schedule.ts';
 import { commandNetwork } from '../../policy/decide.ts';
 import { commandDenial, hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
@@ -25,7 +26,7 @@ import {
 import { holdWork } from '../finish/hold.ts';
 import { labelling } from './labels.ts';
 import { openArtefact } from './artefacts.ts';
-import { openOutput, shorten, askQuestion, refuse } from './results.ts';
+import { openOutput, shorten, askQuestion, noteText, refuse } from './results.ts';
 import { loadJson, messageOf, type RunLog, type ShownCall, zoneOf } from '../run/log.ts';
 import { seenAs } from '../run/seen.ts';
 import type { ToolRecord } from '../run/blobs.ts';
@@ -86,7 +87,8 @@ async function finish(
   const before = worked();
   const { result, reconciled } = await work();
   const ms = worked() - before;
-  const text = deps.redact(unseen === undefined ? result.text : `${result.text}\n${unseen}`);
+  const said = [result.text, unseen, noteText(call)].filter((part) => part !== undefined);
+  const text = deps.redact(said.join('\n'));
   const limit = deps.governance().settings.limits.toolOutput;
   const record: ToolRecord = {
     ok: result.ok,
@@ -100,7 +102,8 @@ async function finish(
     tool: tool.name,
     ok: result.ok,
     result: log.put(record),
-    labels: result.labels,
+    // What an account answers is private, whatever it says.
+    labels: deps.usedSecret(run) ? unionLabels(result.labels, ['private']) : result.labels,
     ms,
     reconciled,
   };
@@ -124,11 +127,17 @@ async function reconcile({ tool, input }: ToolCall, context: ToolContext): Promi
 
 /** Rules, tools and labels may have become stricter since it was decided on: while a person was asked, or by the calls before it. */
 export async function stillAllowed(turn: AgentTurn, ready: ToolCall | EngineToolCall): Promise<boolean> {
+  const { log } = turn;
   const { call } = ready;
-  const { decision, record } = await judge(turn, ready);
-  if (decision.verdict === 'allow' || (decision.verdict === 'ask' && call.approval !== null)) return true;
-  decided(turn, ready, decision, record);
-  return false;
+  const judged = await judge(turn, ready);
+  const { verdict } = judged.decision;
+  if (verdict === 'ask' && call.approval !== null) return true;
+  // What a rule had allowed, and one has come to ask for, rests on a grant from now on.
+  const anew = judged.use !== null && judged.use.grant !== call.grant;
+  // The record says what it was let through with, not what was known before the calls beside it had read.
+  const tainted = call.approval === null && log.state.labels.length > call.labels.length;
+  if (verdict !== 'allow' || anew || tainted) decided(turn, ready, judged);
+  return verdict === 'allow';
 }
 
 /** An approval is for the exact call that was shown. */

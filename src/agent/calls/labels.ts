@@ -26,6 +26,6 @@ export function labelling(deps: AgentDeps): Pick<ToolContext, 'labelsOf' | 'name
       return unionLabels(own, fileLabels.of(entry), skillLabels(deps, entry));
     },
     nameLabels: (entry) => [...fileLabels.ofName(entry)],
-    readBy: (command) => ({ paths: namedPaths(command), past: speaksOfGit(command) ? fileLabels.ever : [] }),
+    readBy: (command) => ({ named: namedPaths(command), past: speaksOfGit(command) ? fileLabels.ever : [] }),
   };
 }

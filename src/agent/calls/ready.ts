@@ -1,19 +1,24 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { BlobRef } from '../../core/blob.ts';
-import type { CallFacts, Decision, DecisionRecord, PolicyCall, PolicyFacts } from '../../core/policy.ts';
+import type { CallFacts, CriticalValue, Decision, DecisionRecord, PolicyCall, PolicyFacts } from '../../core/policy.ts';
 import { decide, leaves } from '../../policy/decide.ts';
+import { grantRule } from '../../core/standing.ts';
+import type { GrantUse } from '../../policy/standing.ts';
 import { callOf } from '../../policy/call.ts';
 import { rightsOf } from '../../policy/rights.ts';
 import { criticalValues, vouch } from '../../policy/vouch.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog, ShownCall } from '../run/log.ts';
-import type { CallState, RunState } from '../run/state.ts';
+import type { CallState } from '../run/call.ts';
+import type { RunState } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
 import { ownerAddresses } from '../../core/recipient.ts';
 import type { Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
+import { isForeign } from '../../core/extract.ts';
 import { unknownText } from '../../core/text/unknown.ts';
+import { grantUse, recordUse } from './granting.ts';
 import { vouchersOf } from './vouching.ts';
 
 /** What every decision of the run rests on, whatever the call. */
@@ -24,7 +29,7 @@ export const policyFacts = (turn: AgentTurn): PolicyFacts => ({
 
 const sendersOf = ({ log }: AgentTurn): string[] => log.claim.task.origin?.senders ?? [];
 
-function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
+function runFacts({ deps, agent, log, zone }: AgentTurn): DecisionRecord['facts'] {
   const governance = deps.governance();
   const { task } = log.claim;
   return {
@@ -32,9 +37,10 @@ function runFacts({ deps, agent, log }: AgentTurn): DecisionRecord['facts'] {
     labels: log.state.labels,
     owners: ownerAddresses(governance.settings.channels),
     sender: task.from,
+    ...(log.asker === task.from ? {} : { asker: log.asker }),
     queue: task.queue,
     at: deps.clock.now(),
-    zone: deps.zone(),
+    zone: zone(),
     costUsd: log.state.costUsd,
   };
 }
@@ -51,27 +57,42 @@ export async function callFacts(
 ): Promise<PolicyFacts> {
   const facts = policyFacts(turn);
   const values = criticalValues(ready.tool, ready.input);
-  if (facts.labels.length === 0 || !leaves(call, facts))
+  const { foreign } = turn.log.state;
+  if ((facts.labels.length === 0 && foreign.size === 0) || !leaves(call, facts))
     return { ...facts, critical: values.map(({ name, value }) => ({ name, value, vouched: null })) };
-  return { ...facts, critical: vouch(values, await vouchersOf(turn), ready.tool) };
+  const pays = values.some(({ kind }) => kind === 'amount');
+  const vouched = vouch(values, await vouchersOf(turn, ready.call, pays), ready.tool);
+  return {
+    ...facts,
+    critical: vouched.map((each) => (isForeign(each.value, foreign) ? { ...each, foreign: true } : each)),
+  };
 }
 
 /** How often the calls of one answer may ask a person: among more, nobody finds the one that matters. */
 const MAX_ASKED = 10;
 
-/** A decision, and what it was made from. */
+/** A decision, what it was made from, and the use of a grant that it rests on. */
 export interface Judged {
   decision: Decision;
   record: DecisionRecord;
+  use: GrantUse | null;
 }
 
-/** May the call be made? As `decide` says, but that an answer asks a person only so often. */
+const granted = ({ grant }: GrantUse): Decision => ({
+  verdict: 'allow',
+  rule: grantRule(grant),
+  reason: 'A person has granted calls of this kind.',
+});
+
+/** May the call be made? As `decide` says, but that a grant answers for a person, and that an answer asks one only so often. */
 export async function judge(turn: AgentTurn, ready: ReadyCall): Promise<Judged> {
   const { deps, log, agent } = turn;
   const call = policyCall(turn, ready);
   const facts = await callFacts(turn, ready, call);
   const decision = decide(call, facts);
-  const often = decision.verdict === 'ask' && ready.call.approval === null && asked(log.state, ready.call) >= MAX_ASKED;
+  const asks = decision.verdict === 'ask' && ready.call.approval === null;
+  const use = asks ? grantUse(turn, ready, { call, facts, decision }) : null;
+  const often = asks && asked(log.state, ready.call) >= MAX_ASKED;
   const kept = { ...runFacts(turn), critical: facts.critical ?? [] };
   const record = {
     agent: agent.name,
@@ -80,14 +101,20 @@ export async function judge(turn: AgentTurn, ready: ReadyCall): Promise<Judged> 
     call,
     facts: kept,
   };
-  return { decision: often ? tooOften() : decision, record };
+  return { decision: use !== null ? granted(use) : often ? tooOften() : decision, record, use };
 }
 
 /** Puts a decision on record with what it was made from. */
-export function decided({ log }: AgentTurn, { call }: ReadyCall, decision: Decision, record: DecisionRecord): void {
+export function decided({ log }: AgentTurn, { call }: ReadyCall, { decision, record, use }: Judged): void {
   const facts: BlobRef = log.put(record);
-  log.emit({ type: 'decision.made', data: { call: call.id, tool: call.tool, ...decision, facts } });
+  const endorsed = endorsedIn(record.facts.critical ?? []);
+  const rests = endorsed.length === 0 ? {} : { endorsed };
+  log.emit({ type: 'decision.made', data: { call: call.id, tool: call.tool, ...decision, facts, ...rests } });
+  if (use !== null) recordUse(log, call, use);
 }
+
+const endorsedIn = (critical: readonly CriticalValue[]): string[] =>
+  critical.flatMap(({ vouched, by }) => (vouched === 'endorsed' && by !== undefined ? [by] : []));
 
 /** The same for a question, which no rule has to allow. Other questions of the same answer that are still to come count too. */
 export const mayStillAsk = ({ log }: AgentTurn, call: CallState): boolean =>

@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto';
+import { withoutBoundaries } from '../../core/text/untrusted.ts';
 import type { Turn } from '../run/deps.ts';
 import type { Label } from '../../core/labels.ts';
 import { type RunLog, loadJson } from '../run/log.ts';
-import type { CallState, RunState } from '../run/state.ts';
+import type { CallState } from '../run/call.ts';
+import type { RunState } from '../run/state.ts';
 import type { ToolRecord } from '../run/blobs.ts';
 import { conversationId, runStream } from '../../core/ids.ts';
 import type { Store } from '../../core/ports/store.ts';
@@ -20,13 +23,31 @@ export function askQuestion(
   log.emit({ type: 'question.asked', data }, null, { key: askedKey(question) });
 }
 
+/** What the person who approved a call has said to it, for the model. */
+export const noteText = ({ note }: Pick<CallState, 'note'>): string | undefined =>
+  note === '' ? undefined : `[The owner approved this call and says: ${note}]`;
+
 /** Ends a call that does not run, with a result the model can read. */
 export const refuse = (log: RunLog, call: CallState, text: string): void => giveResult(log, call, false, text);
 
-export function giveResult(log: RunLog, call: CallState, ok: boolean, text: string): void {
+export function giveResult(log: RunLog, call: CallState, ok: boolean, words: string): void {
+  const text = [words, noteText(call)].filter((part) => part !== undefined).join('\n');
   const record: ToolRecord = { ok, text, full: null, changes: [], seen: {} };
   const { id, tool } = call;
   const data = { call: id, tool, ok, result: log.put(record), labels: [], ms: 0, reconciled: false };
+  log.emit({ type: 'tool.returned', data }, record);
+}
+
+/** The same with values out of a text: no words of it, and known as somebody else's. */
+export function giveExtracted(
+  log: RunLog,
+  call: CallState,
+  { text, labels, foreign }: { text: string; labels: readonly Label[]; foreign: readonly string[] },
+): void {
+  const record: ToolRecord = { ok: true, text, full: null, changes: [], seen: {}, foreign };
+  const { id, tool } = call;
+  const result = log.put(record);
+  const data = { call: id, tool, ok: true, result, labels: [...labels], ms: 0, reconciled: false };
   log.emit({ type: 'tool.returned', data }, record);
 }
 
@@ -39,7 +60,10 @@ export function giveText(
   const { toolOutput } = deps.governance().settings.limits;
   const record: ToolRecord = {
     ok,
-    ...shorten(deps.redact(text), toolOutput, { call: call.id, reader: usualTool(deps.tools(), 'reading') }),
+    ...shorten(deps.redact([text, noteText(call)].filter((part) => part !== undefined).join('\n')), toolOutput, {
+      call: call.id,
+      reader: usualTool(deps.tools(), 'reading'),
+    }),
     changes: [],
     seen: {},
   };
@@ -59,7 +83,7 @@ export function shorten(
   text: string,
   limit: number,
   { call, reader }: { call: string; reader: string },
-): { text: string; full: string | null } {
+): Pick<ToolRecord, 'text' | 'full' | 'digest'> {
   if (text.length <= limit) return { text, full: null };
   // Providers refuse half a character, which a cut can leave.
   const head = text.slice(0, Math.floor(limit * HEAD_SHARE)).toWellFormed();
@@ -67,7 +91,8 @@ export function shorten(
   const left = text.length - head.length - tail.length;
   const place = placeOf(text, head.length, limit);
   const note = `\n[… ${left} characters left out; \`${reader}\` with path "output:${call}", ${place} goes on there …]\n`;
-  return { text: head + note + tail, full: text };
+  const digest = createHash('sha256').update(withoutBoundaries(text)).digest('base64url').slice(0, 22);
+  return { text: head + note + tail, full: text, digest };
 }
 
 /** The line in which a text was cut, for the tool that reads; in a line of its own length the column too. */

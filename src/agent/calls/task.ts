@@ -8,7 +8,7 @@ import { type Task, isEnded, type NewTaskCall, type TaskCall, type TaskContent }
 import { handArtefacts } from './artefacts.ts';
 import { giveText, refuse } from './results.ts';
 import { type RunLog, loadJson, messageOf, waitsFor } from '../run/log.ts';
-import type { CallState } from '../run/state.ts';
+import type { CallState } from '../run/call.ts';
 import type { MatterKind } from '../../core/event.ts';
 import { wrapUntrusted } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';

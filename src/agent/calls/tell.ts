@@ -5,7 +5,7 @@ import { putJson } from '../../core/records/json-blob.ts';
 import { visible } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
 import type { Turn } from '../run/deps.ts';
-import type { CallState } from '../run/state.ts';
+import type { CallState } from '../run/call.ts';
 import { giveResult, refuse } from './results.ts';
 
 /** Where a call's words would go, or why they would reach nobody. */

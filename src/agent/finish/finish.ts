@@ -148,7 +148,7 @@ async function keepWork(turn: Turn): Promise<string> {
 /** What the next turn of the conversation sees of a turn that broke off: valid for every provider, with its end told. */
 function wholeTurn(log: RunLog, text: string): BlobRef[] {
   const { state } = log;
-  const results = state.calls.length > 0 ? [log.put(resultsMessage(state.calls))] : [];
+  const results = state.calls.length > 0 ? [log.put(resultsMessage(state))] : [];
   const end: ModelMessage = { role: 'assistant', parts: [{ type: 'text', text }] };
   return [...state.messages, ...results, ...state.arrived, log.put(end)];
 }
@@ -191,6 +191,9 @@ async function tasksOf(turn: Turn): Promise<Ended[]> {
   );
 }
 
+/** Values out of texts that a conversation remembers as somebody else's. */
+const MAX_FOREIGN = 1_000;
+
 function endTask(
   turn: Turn,
   ended: readonly Ended[],
@@ -210,9 +213,11 @@ function endTask(
 ): void {
   const { deps, log } = turn;
   const { state, claim } = log;
-  const { run } = state;
+  const { run, cold } = state;
   const result = log.put(content);
-  log.emit({ type: 'turn.ended', data: { run, task: claim.task.id, status, ...turnEnd } }, null, {
+  const foreign = state.foreign.size === 0 ? {} : { foreign: log.put([...state.foreign].slice(-MAX_FOREIGN)) };
+  const data = { run, task: claim.task.id, status, ...turnEnd, ...(cold && { cold }), ...foreign };
+  log.emit({ type: 'turn.ended', data }, null, {
     stream: log.subject,
   });
   const told = new Set<string>();

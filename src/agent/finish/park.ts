@@ -7,6 +7,9 @@ import type { Button } from '../../core/ports/channel.ts';
 import { putKey, type ReplyContent, replyBody, sendingOp } from '../../core/records/reply.ts';
 import { loadJson, messageOf, type ShownCall } from '../run/log.ts';
 import { readText } from '../../core/records/json-blob.ts';
+import { askedLines, votesText } from '../../core/records/asked.ts';
+import { likeApproved } from '../../core/records/votes.ts';
+import { OFFERED_AFTER } from '../../core/standing.ts';
 import { askedKey, CHAT_MAX, LANDING_REASON, LIMIT_REASON } from '../../core/records/matter.ts';
 import { runStream } from '../../core/ids.ts';
 import { holdWork } from './hold.ts';
@@ -64,6 +67,16 @@ const approvalButtons = (id: string): Button[] => [
   { label: 'Deny', action: `deny:${id}` },
 ];
 
+/** Of a call, which may be allowed for more than once. */
+async function moreButtons({ deps }: Turn, asked: EventOf<'approval.asked'>): Promise<Button[]> {
+  const { approval } = asked.data;
+  const often = (await likeApproved(deps.store, asked)) >= OFFERED_AFTER;
+  return [
+    { label: 'Approve for this task', action: `task:${approval}` },
+    ...(often ? [{ label: 'Approve for 30 days', action: `grant:${approval}` }] : []),
+  ];
+}
+
 async function contentOf(turn: Turn, wait: Wait, shown: BlobRef | null): Promise<ReplyContent> {
   const { deps } = turn;
   if (wait.kind === 'question') {
@@ -71,14 +84,24 @@ async function contentOf(turn: Turn, wait: Wait, shown: BlobRef | null): Promise
     const text = asked?.type === 'question.asked' ? await readText(deps.store, asked.data.text) : null;
     return { text: `${text ?? ''}\n\n(Your next message here is the answer.)` };
   }
-  const text = shown === null ? '' : (await loadJson<ShownCall>(deps.store, shown)).text;
-  const why = wait.id === turn.log.state.limit?.approval ? LIMIT_REASON : await reasonOf(turn, wait.id);
+  const { text, about } = shown === null ? { text: '' } : await loadJson<ShownCall>(deps.store, shown);
+  const asked = await deps.store.byKey(askedKey(wait.id));
+  const { approvers: needed = 1 } = asked?.type === 'approval.asked' ? asked.data : {};
+  const why = [
+    wait.id === turn.log.state.limit?.approval ? LIMIT_REASON : await reasonOf(turn, wait.id),
+    ...(about === undefined ? [] : askedLines(about)),
+    votesText(needed === 1 ? undefined : { needed, have: [] }),
+  ]
+    .filter((line) => line !== null && line !== '')
+    .join('\n');
   if (text.length > CHAT_MAX)
     return {
       text: `May I? The call has ${text.length} characters, too many to be shown here. Read it on the web page or with \`ruche approvals\`, and approve it there (\`ruche approve ${wait.id}\`). Here it can only be denied.\n${why}`,
       buttons: approvalButtons(wait.id).filter(({ action }) => action.startsWith('deny:')),
     };
-  return { text: `May I?\n${fenced(text)}\n${why}`, buttons: approvalButtons(wait.id) };
+  const more =
+    about === undefined || needed > 1 || asked?.type !== 'approval.asked' ? [] : await moreButtons(turn, asked);
+  return { text: `May I?\n${fenced(text)}\n${why}`, buttons: [...approvalButtons(wait.id), ...more] };
 }
 
 /** The rule that asks, in its own words. */

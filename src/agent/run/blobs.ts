@@ -10,11 +10,15 @@ export interface ToolRecord {
   text: string;
   /** The whole text, where `text` is only its head and tail. */
   full: string | null;
+  /** What that is known by, the marks of single calls aside. */
+  digest?: string;
   changes: Change[];
   /** Blob oid by path, null where there is no file. */
   seen: Record<string, string | null>;
   /** What the service keeps, of which it tells. */
   records?: readonly KeptRecord[];
+  /** Values in it that were taken out of a text from outside. */
+  foreign?: readonly string[];
 }
 
 /** The blob of `model.called`: every part of the request by hash, so that a long conversation is stored once. */
@@ -29,6 +33,12 @@ export interface Manifest {
   tokens?: number;
   /** When it was, where the messages tell the time anew. */
   told?: number;
+  /** Labels whose consequences the messages tell anew. */
+  labelled?: Label[];
+  /** This run's own messages that stand shortened in `messages`, by their place in it, as they are. */
+  whole?: Record<number, BlobRef>;
+  /** It was quiet for so long before the run that no provider has the conversation in its cache. */
+  cold?: true;
 }
 
 /** The blob of `files.placed`. */

@@ -4,7 +4,7 @@ import { type Label, unionLabels } from '../../core/labels.ts';
 import type { ModelMessage, Part } from '../../core/model.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { loadJson } from './log.ts';
-import type { CallState } from './state.ts';
+import type { RunState } from './state.ts';
 
 /** A conversation as the next turn sees it, folded from its stream. */
 export interface Conversation {
@@ -12,18 +12,34 @@ export interface Conversation {
   seq: number;
   /** What stands for the messages that were compacted away. */
   summary: BlobRef | null;
-  /** `failed`: of a turn that did not end well. */
-  messages: { ref: BlobRef; seq: number; failed?: boolean }[];
+  /** `failed`: of a turn that did not end well; `cold`: the first of one before which it was quiet for long. */
+  messages: { ref: BlobRef; seq: number; failed?: boolean; cold?: boolean }[];
+  /** When its last turn ended; null where there is none. */
+  endedAt: number | null;
   labels: Label[];
   /** What its turns have looked at. */
   seen: BlobRef | null;
+  /** Values that were taken out of texts from outside. */
+  foreign: BlobRef | null;
 }
 
-const emptyConversation = (): Conversation => ({ seq: 0, summary: null, messages: [], labels: [], seen: null });
+const emptyConversation = (): Conversation => ({
+  seq: 0,
+  summary: null,
+  messages: [],
+  labels: [],
+  seen: null,
+  foreign: null,
+  endedAt: null,
+});
 
 /** Whether a turn is still there after its conversation was made shorter. */
 export const isKept = ({ upTo, only }: { upTo: number; only?: readonly number[] }, seq: number): boolean =>
   only === undefined ? seq > upTo : !only.includes(seq);
+
+/** Whether a turn that begins then finds no provider that still has the conversation in its cache. */
+export const isCold = ({ endedAt }: Pick<Conversation, 'endedAt'>, began: number): boolean =>
+  endedAt !== null && began - endedAt >= COLD_MS;
 
 /** Pure fold; gives a new value so that a run keeps the one it started with. */
 function foldConversation(before: Conversation, event: Event): Conversation {
@@ -32,10 +48,19 @@ function foldConversation(before: Conversation, event: Event): Conversation {
     case 'history.given':
     case 'turn.ended': {
       const failed = event.type === 'turn.ended' && ['failed', 'dead'].includes(event.data.status);
-      const said = event.data.messages.map((ref) => ({ ref, seq: event.seq, ...(failed && { failed }) }));
+      const cold = event.type === 'turn.ended' && event.data.cold === true;
+      const said = event.data.messages.map((ref, at) => ({
+        ref,
+        seq: event.seq,
+        ...(failed && { failed }),
+        ...(cold && at === 0 && { cold }),
+      }));
+      if (event.type === 'turn.ended') next.endedAt = event.at;
       next.messages = [...before.messages, ...said];
       next.labels = unionLabels(before.labels, event.labels);
-      if (event.type === 'turn.ended') next.seen = event.data.seen ?? before.seen;
+      if (event.type !== 'turn.ended') return next;
+      next.seen = event.data.seen ?? before.seen;
+      next.foreign = event.data.foreign ?? before.foreign;
       return next;
     }
     case 'conversation.compacted':
@@ -47,11 +72,19 @@ function foldConversation(before: Conversation, event: Event): Conversation {
   }
 }
 
+/** Milliseconds of quiet after which no provider has a conversation in its cache for certain. */
+const COLD_MS = 600_000;
+
 /** Texts that stand in every request of an agent, two an agent and day. */
 const COMMON = 256;
 
 /** Bytes that a message takes beside its text: most are short, and it is these that fill the memory. */
 export const BESIDE = 400;
+
+interface Stub {
+  ref: BlobRef;
+  message: ModelMessage;
+}
 
 /** Folded conversations and their messages, so that a long one is not read again for every turn. A projection: can be dropped. */
 export class ConversationCache {
@@ -60,6 +93,7 @@ export class ConversationCache {
   readonly #entries = new Map<string, Conversation>();
   readonly #messages = new Map<string, { message: ModelMessage; size: number }>();
   readonly #lengths = new WeakMap<ModelMessage, number>();
+  readonly #stubs = new WeakMap<ModelMessage, { reader: string | null; stub: Stub }>();
   readonly #common = new Map<string, string>();
   #bytes = 0;
 
@@ -98,6 +132,15 @@ export class ConversationCache {
     return length;
   }
 
+  /** What stands for a message in requests that leave its results out: put once, as long as the message is kept here. */
+  stub(message: ModelMessage, reader: string | null, make: () => Stub): Stub {
+    const known = this.#stubs.get(message);
+    if (known?.reader === reader) return known.stub;
+    const stub = make();
+    this.#stubs.set(message, { reader, stub });
+    return stub;
+  }
+
   /** The hash of what stands in every request alike, such as the tools: put once, not for each turn. */
   common(text: string, put: () => string): string {
     const known = this.#common.get(text);
@@ -123,13 +166,15 @@ export class ConversationCache {
 }
 
 /** The one message that holds the results of a step's calls, in the order of the calls. */
-export function resultsMessage(calls: readonly CallState[]): ModelMessage {
+export function resultsMessage({ calls, run }: Pick<RunState, 'calls' | 'run'>): ModelMessage {
   const parts = calls.map((call): Part => ({
     type: 'result',
     id: call.modelId,
     tool: call.tool,
     text: call.result?.text ?? 'This call did not finish.',
     isError: call.result?.isError ?? true,
+    output: `output:${run}/${call.id}`,
+    ...(call.result?.digest === undefined ? {} : { digest: call.result.digest }),
   }));
   return { role: 'tool', parts };
 }

@@ -9,6 +9,7 @@ import type { ModelChoice, ModelError } from '../../core/model.ts';
 import type { GovernanceReader } from '../../core/ports/governance.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { FileLabels } from '../../core/records/file-labels.ts';
+import type { Label } from '../../core/labels.ts';
 import type { Place } from '../../core/recipient.ts';
 import type { Net } from '../../core/ports/net.ts';
 import type { Spend } from '../../core/ports/spend.ts';
@@ -17,9 +18,24 @@ import type { Workspace } from '../../core/ports/workspace.ts';
 import type { Delta } from '../../core/api/runtime.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
 import type { AnyTool } from '../../core/ports/tool.ts';
+import type { AskingCall, GrantUse } from '../../policy/standing.ts';
 import type { ConversationCache } from './conversation.ts';
 import type { Hindrances } from './hindrances.ts';
 import type { LandingOrder } from './landing-order.ts';
+
+/** Grants and endorsements, answered at once. */
+export interface Vouching {
+  /** The endorsement that vouches for a critical argument; null if none does. */
+  vouchedBy(name: string, value: string): string | null;
+  /** The same for a file with exactly this content. */
+  fileVouched(path: string, oid: string): string | null;
+  /** The grant that lets a call through which would ask, and holds a use of it; null if none does. */
+  grantFor(call: Omit<AskingCall, 'at'>): GrantUse | null;
+  /** Resolves once what was committed before the call is taken in. */
+  settled(): Promise<void>;
+  /** Looks for what another process has committed. */
+  refresh(): Promise<void>;
+}
 
 /** All that a run can reach. */
 export interface AgentDeps {
@@ -47,10 +63,10 @@ export interface AgentDeps {
   /** By name, in the order models see them. */
   tools(): ReadonlyMap<string, AnyTool>;
   net: Net;
-  /** By what a person has endorsed a critical value of a call, standing or for this task; null: by nothing. */
-  endorsed?(turn: AgentTurn, name: string, value: string): string | null;
   /** Whether the shell commands of an agent are confined. */
   sandboxed(agent: Agent): boolean;
+  /** What people have agreed to beyond single calls. */
+  standing: Vouching;
   /** Whether the agent takes no work now: its runs stop at the next step. */
   paused(agent: string): boolean;
   /** True for channels the runtime sends to; others come and fetch their reply. */
@@ -67,8 +83,12 @@ export interface AgentDeps {
   conversations: ConversationCache;
   /** What no author of text can guess, the same for the same name in this home. */
   mark(name: string): string;
+  /** Whether a credential has gone out for a run in this process. */
+  usedSecret(run: string): boolean;
   /** Where the content of files came from. */
   fileLabels: FileLabels;
+  /** Where what governs an agent came from. */
+  agentLabels(agent: string): Promise<Label[]>;
   landingOrder: LandingOrder;
   hindrances: Hindrances;
   clock: Clock;
@@ -95,4 +115,6 @@ export interface Turn {
 /** The same at a step, with its agent as it is in force at that step. */
 export interface AgentTurn extends Turn {
   readonly agent: Agent;
+  /** The zone by whose clock the network lives, looked up once a step: to ask the machine for it takes long. */
+  zone(): string;
 }

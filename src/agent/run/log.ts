@@ -7,6 +7,7 @@ import type { Blobs, EventLog, QueueOp, Store } from '../../core/ports/store.ts'
 import type { Claim, Task } from '../../core/task.ts';
 import { placeOf, zoneOfPlace } from '../../core/recipient.ts';
 import { scheduleId } from '../../core/schedule.ts';
+import type { AskedAbout } from '../../core/standing.ts';
 import type { Governance } from '../../core/agent.ts';
 import { evolve, type RunState, startState } from './state.ts';
 import { readJson } from '../../core/records/json-blob.ts';
@@ -51,6 +52,8 @@ interface EmitOptions {
 export class RunLog {
   readonly state: RunState;
   readonly claim: Claim;
+  /** Who asked for all that this task is part of. */
+  readonly asker: string;
   readonly subject: string;
   readonly #store: Store;
   readonly #redact: (text: string) => string;
@@ -66,10 +69,12 @@ export class RunLog {
     claim: Claim;
     state: RunState;
     last: string | null;
+    asker?: string;
   }) {
     this.#store = options.store;
     this.#redact = options.redact;
     this.claim = options.claim;
+    this.asker = options.asker ?? options.claim.task.from;
     this.state = options.state;
     this.subject = conversationId(options.state.agent, options.state.session);
     this.#last = options.last;
@@ -135,8 +140,8 @@ export class RunLog {
     const result = await this.#store.commit({ events, queue, fence: this.claim.lease, sync });
     if (!result.ok) {
       if (result.why === 'lease-lost') throw new LeaseLost();
-      // Somebody was first: a task of this key, or this matter, is there.
-      const first = result.why === 'duplicate' && /^(?:given|asked:mat_)/.test(result.key);
+      // Somebody was first: a task of this key, or this matter, is there, or this use of a grant is taken.
+      const first = result.why === 'duplicate' && /^(?:given|asked:mat_|used:)/.test(result.key);
       if (result.why === 'state' || first) throw new Overtaken();
       throw new Error(`the run's events were refused: ${JSON.stringify(result)}`);
     }
@@ -154,6 +159,8 @@ function contentOf(event: Event): BlobRef | null {
       return event.data.request;
     case 'model.answered':
       return event.data.answer;
+    case 'run.started':
+      return event.data.foreign ?? null;
     case 'tool.returned':
       return event.data.result;
     case 'approval.answered':
@@ -245,6 +252,8 @@ export interface ShownCall {
   text: string;
   /** What the approval binds: tool, arguments, and the files the call would see. */
   bound: string;
+  /** What stands behind it; earlier versions kept nothing of that. */
+  about?: AskedAbout;
 }
 
 /** The time zone of the work: that of the person or chat that asks for it, else of its schedule, else of the network. */

@@ -1,6 +1,8 @@
-import type { Effect, Event, EventOf } from '../../core/event.ts';
+import type { Event, EventOf } from '../../core/event.ts';
 import type { Change } from '../../core/files.ts';
-import { type Label, unionLabels } from '../../core/labels.ts';
+import { idIn } from '../../core/ids.ts';
+import type { Label } from '../../core/labels.ts';
+import type { LabelSource } from '../../core/standing.ts';
 import {
   type FileRef,
   type ModelErrorKind,
@@ -12,34 +14,9 @@ import {
 } from '../../core/model.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import type { Manifest, Placed, Rebase, ToolRecord } from './blobs.ts';
+import { type CallState, newCalls } from './call.ts';
+import { addLabels, callWords } from './sources.ts';
 import type { KeptRecord } from '../../core/policy.ts';
-
-/** `asking`: a person will be asked once everything before it is done. */
-type CallPhase = 'new' | 'asking' | 'allowed' | 'waiting' | 'refused' | 'started' | 'returned';
-
-export interface CallState {
-  /** Ours, unique in the run; models repeat theirs. */
-  id: string;
-  modelId: string;
-  tool: string;
-  args: string;
-  phase: CallPhase;
-  /** Names the effect permanently. A retry a person asked for gets a new one. */
-  key: string;
-  effect: Effect | null;
-  idempotent: boolean;
-  approval: string | null;
-  question: string | null;
-  /** True if the question is the runtime's, about a call whose fate is unknown. */
-  doubt: boolean;
-  /** What a person answered. */
-  answer: string | null;
-  /** Tasks whose end the call waits for. */
-  tasks: string[];
-  /** Why the call was refused, for the model. */
-  refusal: string | null;
-  result: { text: string; isError: boolean } | null;
-}
 
 /** `by`: who has answered, and `raised` whether to raise it. */
 export type MetLimit = EventOf<'budget.met'>['data'] & { raised: boolean | null; by: string };
@@ -58,6 +35,10 @@ export interface RunState {
   startedAt: number;
   /** The time that the model was told last; null before that. */
   told: number | null;
+  /** Labels of which the model was told. */
+  warned: readonly Label[];
+  /** It was quiet for long before. */
+  cold: boolean;
   /** Model calls so far. */
   step: number;
   /** This turn's messages: the user's, the model's and tool results, in order. */
@@ -92,6 +73,10 @@ export interface RunState {
   /** What earlier turns have looked at counts no more. */
   looksAnew: boolean;
   labels: Label[];
+  /** Where they came from, as far as the run itself has met it. */
+  sources: LabelSource[];
+  /** Values that were taken out of texts from outside: nobody vouches for them. */
+  foreign: Set<string>;
   /** What services keep, as its tools have told of it. */
   records: readonly KeptRecord[];
   /** Failed model calls since the last answer. */
@@ -133,6 +118,8 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     base,
     startedAt: event.at,
     told: null,
+    warned: [],
+    cold: false,
     step: 0,
     messages: [],
     arrived: [...first],
@@ -152,6 +139,8 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     justRead: new Set(),
     looksAnew: false,
     labels: [...event.labels],
+    sources: [],
+    foreign: new Set(),
     records: [],
     failures: [],
     model: null,
@@ -175,32 +164,6 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
 
 const NOBODY = 'Nobody answered in time, so this call was denied.';
 
-function newCalls(state: RunState, answer: ModelMessage): CallState[] {
-  const calls: CallState[] = [];
-  for (const part of answer.parts) {
-    if (part.type !== 'call') continue;
-    const id = `s${state.step}c${calls.length + 1}`;
-    calls.push({
-      id,
-      modelId: part.id,
-      tool: part.tool,
-      args: part.args,
-      phase: 'new',
-      key: `${state.run}-${id}`,
-      effect: null,
-      idempotent: false,
-      approval: null,
-      question: null,
-      doubt: false,
-      answer: null,
-      tasks: [],
-      refusal: null,
-      result: null,
-    });
-  }
-  return calls;
-}
-
 /** What the run writes comes from all it has read. */
 function mark({ marks, labels }: RunState, { path, oid }: Change): void {
   if (oid === null || labels.length === 0) marks.delete(path);
@@ -210,6 +173,7 @@ function mark({ marks, labels }: RunState, { path, oid }: Change): void {
 /** What `tool.returned` adds to the run's view. */
 function addResult(state: RunState, call: CallState | undefined, record: ToolRecord): void {
   if (record.records !== undefined) state.records = [...state.records, ...record.records].slice(-5000);
+  for (const value of record.foreign ?? []) state.foreign.add(value);
   for (const change of record.changes) {
     mark(state, change);
     const before = state.changes.get(change.path);
@@ -224,7 +188,8 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
   }
   if (call) {
     call.phase = 'returned';
-    call.result = { text: record.text, isError: !record.ok };
+    const { ok, text, digest } = record;
+    call.result = { text, isError: !ok, ...(digest === undefined ? {} : { digest }) };
   }
 }
 
@@ -234,7 +199,7 @@ function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, 
     state.limit = { ...state.limit, raised: approved, by: data.by };
     return;
   }
-  if (approved) state.approvedBy.add(data.by);
+  if (approved) for (const by of [data.by, ...(data.also ?? [])]) state.approvedBy.add(by);
   if (data.approval === state.landingApproval) {
     state.landing = approved ? 'approved' : 'refused';
     return;
@@ -243,6 +208,7 @@ function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, 
   if (!call) return;
   call.phase = approved ? 'allowed' : 'refused';
   const { text = '' } = (content ?? {}) as { text?: string };
+  if (approved) call.note = text;
   const why = text === '' ? '' : ` The reason: ${text}`;
   const denied = data.by === 'runtime' ? NOBODY : `The owner denied this call.${why}`;
   call.refusal = approved ? null : denied;
@@ -253,8 +219,10 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
     case 'decision.made': {
       const call = state.calls.find((each) => each.id === event.data.call);
       if (!call) return;
-      if (event.data.verdict === 'allow') call.phase = 'allowed';
-      if (event.data.verdict === 'ask') call.phase = 'asking';
+      call.labels = event.labels;
+      const { verdict, rule, reason, approvers = 1 } = event.data;
+      if (verdict === 'allow') Object.assign(call, { phase: 'allowed', grant: idIn('grant', rule) });
+      if (verdict === 'ask') Object.assign(call, { phase: 'asking', asks: { rule, reason, approvers } });
       if (event.data.verdict === 'deny') {
         call.phase = 'refused';
         call.refusal = `Denied by rule ${event.data.rule}: ${event.data.reason}`;
@@ -281,7 +249,7 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
     case 'question.answered': {
       const call = state.calls.find((each) => each.question === event.data.question);
       // A file that comes with an answer is from outside like any other.
-      state.labels = unionLabels(state.labels, event.labels);
+      addLabels(state, event.labels, 'a file that came with an answer');
       if (!call) return;
       call.phase = 'allowed';
       const { parts, files = [] } = content as UserMessage;
@@ -303,14 +271,13 @@ function evolveCall(state: RunState, event: Event, content: unknown): void {
       if (call) Object.assign(call, { phase: 'started', key, effect, idempotent, answer: null });
       return;
     }
-    case 'tool.returned':
-      state.labels = unionLabels(state.labels, event.data.labels);
-      addResult(
-        state,
-        state.calls.find((each) => each.id === event.data.call),
-        content as ToolRecord,
-      );
+    case 'tool.returned': {
+      const call = state.calls.find((each) => each.id === event.data.call);
+      if (event.data.labels.length > 0)
+        addLabels(state, event.data.labels, call === undefined ? event.data.tool : callWords(call));
+      addResult(state, call, content as ToolRecord);
       return;
+    }
     default:
   }
 }
@@ -330,8 +297,12 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
     case 'model.called': {
       if (event.data.purpose !== 'turn') return;
+      // Its instructions may have become another's since it began.
+      addLabels(state, event.labels, 'the instructions of its agent');
       const manifest = content as Manifest;
-      state.messages = manifest.messages.slice(manifest.turnFrom);
+      const { messages, turnFrom, whole = {} } = manifest;
+      state.messages = messages.map((ref, at) => whole[at] ?? ref).slice(turnFrom);
+      state.cold ||= manifest.cold === true;
       state.arrived = [];
       state.calls = [];
       state.justRead = new Set();
@@ -339,6 +310,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.step = event.data.step;
       state.asked = manifest.tokens ?? 0;
       state.told = manifest.told ?? state.told;
+      state.warned = manifest.labelled ?? state.warned;
       return;
     }
     case 'model.answered': {
@@ -398,6 +370,9 @@ function rebase(state: RunState, onto: string, { changes, labels = [] }: Rebase)
 /** The run after one more event. `content` is the parsed blob of the events that have one. Changes `state` in place. */
 export function evolve(state: RunState, event: Event, content: unknown): void {
   switch (event.type) {
+    case 'run.started':
+      for (const value of (content as readonly string[] | null) ?? []) state.foreign.add(value);
+      return;
     case 'base.moved':
       // It landed in the middle of its work, and goes on from there.
       if (state.landing === 'done') {
@@ -407,7 +382,7 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.base = event.data.to;
       return;
     case 'message.taken':
-      state.labels = unionLabels(state.labels, event.labels);
+      addLabels(state, event.labels, 'a message that came meanwhile');
       state.arrived.push(event.data.content);
       state.absorbed.push(event.data.task);
       return;

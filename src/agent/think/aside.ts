@@ -74,7 +74,7 @@ async function askOnce(
   const manifest: Manifest = { model, system, tools, messages, turnFrom: messages.length };
   const common = { step: log.state.step + 1, purpose, provider, model };
   const tokens = estimateTokens(request);
-  const paid = await payFor(turn, choice, { request, manifest, tokens }, signal, null);
+  const paid = await payFor(turn, choice, { request, manifest, tokens, labels: log.state.labels }, signal, null);
   if (paid !== null && 'account' in paid) return { error: spentError(paid) };
   const reserved = paid === null ? {} : { reserved: paid.hold.cost };
   const called = { ...common, request: log.put(manifest), ...routeData(route, purpose), ...reserved };

@@ -100,7 +100,7 @@ export async function compact(options: {
   if (conversation.messages.length > 0) {
     const upTo = conversation.messages.at(-1)?.seq ?? 0;
     current = await summarise({ ...options, upTo, needed: true }, signal);
-    result = await prepare(turn, current);
+    result = await prepare(turn, current, choice.window);
   }
   const room = Math.min(roomOf(choice, turn.log.state), options.refused ? prepared.tokens * AGAIN : Infinity);
   if (result.tokens > room) result = shorten(turn.log, result, room);
@@ -190,7 +190,7 @@ export async function restChoice(turn: AgentTurn, signal: AbortSignal): Promise<
   const [choice] = routeFor(turn, 'compact').choices;
   if (upTo === null || choice === undefined || choice.standIn === true || (await isDone(turn)))
     return said('There was nothing to summarise.');
-  const prepared = await prepare(turn, conversation);
+  const prepared = await prepare(turn, conversation, choice.window);
   const after = await summarise({ turn, conversation, prepared, upTo, needed: false }, signal);
   return said(after === conversation ? 'The summary failed: the conversation stays as it is.' : 'Summarised.');
 }
@@ -221,6 +221,7 @@ type Cut = (message: ModelMessage, left: number) => ModelMessage;
 function shorten(log: RunLog, prepared: Prepared, limit: number): Prepared {
   const messages = [...prepared.request.messages];
   const refs = [...prepared.manifest.messages];
+  const whole = { ...prepared.manifest.whole };
   let { tokens } = prepared;
   const cut = (index: number, how: Cut): void => {
     const message = messages[index];
@@ -231,12 +232,18 @@ function shorten(log: RunLog, prepared: Prepared, limit: number): Prepared {
     tokens -= own - estimateTokens(shorter);
     messages[index] = shorter;
     refs[index] = log.put(shorter);
+    delete whole[index];
   };
   const last = messages.findLastIndex(({ role }) => role === 'tool');
   for (const index of messages.keys()) if (index !== last) cut(index, stubResults);
   for (const index of messages.keys()) cut(index, stubArguments);
   cut(last, shareOut);
-  return { request: { ...prepared.request, messages }, manifest: { ...prepared.manifest, messages: refs }, tokens };
+  return {
+    request: { ...prepared.request, messages },
+    manifest: { ...prepared.manifest, messages: refs, whole },
+    tokens,
+    labels: prepared.labels,
+  };
 }
 
 function mapParts(message: ModelMessage, change: (part: Part) => Part): ModelMessage {

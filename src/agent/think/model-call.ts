@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { Agent, Governance, SecretBinding } from '../../core/agent.ts';
 import { commonReach, type Reach, reachText } from '../../core/net/reach.ts';
@@ -16,12 +17,16 @@ import {
 } from '../../core/model.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
 import { type AnyTool, usualTool } from '../../core/ports/tool.ts';
+import { type Label, unionLabels } from '../../core/labels.ts';
+import { commandNetwork } from '../../policy/decide.ts';
+import { labelWords } from '../../policy/label-words.ts';
+import { rightsOf } from '../../policy/rights.ts';
 import { neutralise } from '../../core/text/untrusted.ts';
 import { COMPACTION } from '../../core/records/compaction.ts';
-import { type Conversation, note, resultsMessage } from '../run/conversation.ts';
+import { type Conversation, isCold, note, resultsMessage } from '../run/conversation.ts';
+import { leftOut, mayRefer, referring, type Sequence, stubbed } from './spare.ts';
 import { secretVariable } from '../../core/ports/injection.ts';
-import { type RunLog, zoneOf } from '../run/log.ts';
-import type { RunState } from '../run/state.ts';
+import { zoneOf } from '../run/log.ts';
 import type { Manifest } from '../run/blobs.ts';
 import { isObject, type Json } from '../../core/text/json.ts';
 
@@ -31,6 +36,8 @@ export interface Prepared {
   manifest: Omit<Manifest, 'model'>;
   /** Rough input tokens. */
   tokens: number;
+  /** Of all that stands in it. */
+  labels: Label[];
 }
 
 /** Characters of a skill's description that the prompt carries: every turn pays for them. */
@@ -122,6 +129,27 @@ async function timeNote({ deps, log }: Turn): Promise<{ notes: BlobRef[]; told?:
   return { notes: [log.put(note(`It is ${deps.timeText(now, await zoneOf(deps, claim.task))}.`))], told: now };
 }
 
+/** Labels of what the run has read, and of what now tells the agent who it is and whom it works with. */
+async function labelsNow({ deps, log, agent }: AgentTurn): Promise<Label[]> {
+  if (deps.fileLabels.none) return log.state.labels;
+  const others = othersOf(agent, deps.governance().agents, deps.tools()).slice(0, MAX_OTHERS);
+  const own = await Promise.all([agent, ...others].map(({ name }) => deps.agentLabels(name)));
+  return unionLabels(log.state.labels, ...own);
+}
+
+/** What labels lead to, where they are new to this turn. It comes behind all that was said: what a provider has cached stays so. */
+function labelNote({ deps, log, agent }: AgentTurn, labels: readonly Label[]): { notes: BlobRef[] } {
+  const { state, claim } = log;
+  const isNew = labels.some((label) => !state.warned.includes(label));
+  if (!isNew || claim.task.from === COMPACTION) return { notes: [] };
+  const rights = rightsOf(deps.governance(), agent, claim.task.origin?.senders ?? []);
+  const facts = { ...rights, sandboxed: deps.sandboxed(agent), labels };
+  const tools = [...deps.tools().values()].filter(({ name }) => agent.tools.includes(name));
+  const sends = tools.some(({ effect, usualFor }) => effect === 'send' || usualFor === 'addresses');
+  const words = labelWords(facts, sends || commandNetwork(facts).length > 0);
+  return { notes: words === null ? [] : [log.put(note(words))] };
+}
+
 export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, AnyTool>): ToolSchema[] =>
   [...tools.values()]
     .filter((tool) => agent.tools.includes(tool.name))
@@ -130,10 +158,80 @@ export const toolSchemas = (agent: Agent, tools: ReadonlyMap<string, AnyTool>): 
 /** About four characters a token: good enough to know when to compact, since the provider's own count corrects it. */
 export const estimateTokens = (value: unknown): number => Math.ceil(JSON.stringify(value).length / 4);
 
-/** This turn's messages so far, as they will stand in the next request. */
-function turnMessages(log: RunLog, state: RunState, time: readonly BlobRef[]): BlobRef[] {
-  const results = state.calls.length > 0 ? [log.put(resultsMessage(state.calls))] : [];
-  return [...state.messages, ...results, ...time, ...state.arrived];
+interface Gathered {
+  refs: BlobRef[];
+  messages: ModelMessage[];
+}
+
+const lengthen = async ({ deps }: Turn, gathered: Gathered, refs: readonly BlobRef[]): Promise<void> => {
+  for (const ref of refs) {
+    gathered.refs.push(ref);
+    gathered.messages.push(await deps.conversations.message(deps.store, ref));
+  }
+};
+
+/** The same messages as they stand in a request, and what of this run's own is shortened there, by place. */
+interface Standing extends Gathered {
+  whole: Record<number, BlobRef>;
+}
+
+/** What stands in a request in place of a message, put once. */
+function stubIn({ deps, log, agent }: AgentTurn): (message: ModelMessage) => { ref: BlobRef; message: ModelMessage } {
+  const usual = usualTool(deps.tools(), 'reading');
+  const reader = agent.tools.includes(usual) ? usual : null;
+  return (message) =>
+    deps.conversations.stub(message, reader, () => {
+      const shorter = stubbed(message, reader);
+      return { message: shorter, ref: log.put(shorter) };
+    });
+}
+
+function standing(
+  turn: AgentTurn,
+  { refs, messages }: Gathered,
+  { turnFrom, ...sequence }: Pick<Sequence, 'cold' | 'head' | 'window'> & { turnFrom: number },
+): Standing {
+  const stubOf = stubIn(turn);
+  const tokensOf = (message: ModelMessage): number => lengthOf(turn.deps, [message]) / 4;
+  const out = leftOut({ ...sequence, messages, tokensOf, stubOf: (message) => stubOf(message).message });
+  if (out.size === 0) return { refs, messages, whole: {} };
+  const stood: Standing = { refs: [...refs], messages: [...messages], whole: {} };
+  for (const index of out) {
+    const [message, ref] = [messages[index], refs[index]];
+    if (message === undefined || ref === undefined) continue;
+    const stub = stubOf(message);
+    [stood.messages[index], stood.refs[index]] = [stub.message, stub.ref];
+    if (index >= turnFrom) stood.whole[index] = ref;
+  }
+  return stood;
+}
+
+/** The conversation and this turn's messages, as they will stand in the next request. */
+async function gather(
+  turn: AgentTurn,
+  conversation: Conversation,
+  time: readonly BlobRef[],
+  size: Pick<Sequence, 'head' | 'window'>,
+): Promise<Standing & { turnFrom: number; cold: boolean }> {
+  const { log } = turn;
+  const { state } = log;
+  const { summary, messages: earlier } = conversation;
+  const gathered: Gathered = { refs: [], messages: [] };
+  const before = [...(summary === null ? [] : [summary]), ...earlier.map(({ ref }) => ref)];
+  const turnFrom = before.length;
+  const first = turnFrom - earlier.length;
+  const cold = state.step === 0 ? isCold(conversation, state.startedAt) : state.cold;
+  const colds = new Set(earlier.flatMap((each, at) => (each.cold === true ? [first + at] : [])));
+  if (cold) colds.add(turnFrom);
+  const sequence = { ...size, cold: colds, turnFrom };
+  await lengthen(turn, gathered, [...before, ...state.messages]);
+  if (state.calls.length > 0) {
+    const results = resultsMessage(state);
+    const seen = mayRefer(results) ? standing(turn, gathered, sequence).messages : [];
+    await lengthen(turn, gathered, [log.put(referring(results, seen))]);
+  }
+  await lengthen(turn, gathered, [...time, ...state.arrived]);
+  return { ...standing(turn, gathered, sequence), turnFrom, cold };
 }
 
 /** What an image costs at most providers, at its largest. */
@@ -164,7 +262,12 @@ export async function fitted(
   return { ...request, images };
 }
 
-export async function prepare(turn: AgentTurn, conversation: Conversation): Promise<Prepared> {
+/** A name of the conversation that says nothing of it: the hash of the system text is under a key of its own. */
+const cacheKey = (systemHash: string, subject: string): string =>
+  createHash('sha256').update(`${systemHash} ${subject}`).digest('base64url').slice(0, 32);
+
+/** The next request of a run. `window`: of the model that is to be asked. */
+export async function prepare(turn: AgentTurn, conversation: Conversation, window: number): Promise<Prepared> {
   const { deps, log, agent } = turn;
   const skills = (agent.skills?.length ?? 0) === 0 ? [] : await deps.skills(agent);
   const { agents, settings } = deps.governance();
@@ -173,25 +276,32 @@ export async function prepare(turn: AgentTurn, conversation: Conversation): Prom
     systemPrompt(agent, skills, othersOf(agent, agents, deps.tools()), settings.secrets, network),
   );
   const tools = toolSchemas(agent, deps.tools());
+  const labels = await labelsNow(turn);
   const { notes, ...time } = await timeNote(turn);
-  const earlier = conversation.messages.map((message) => message.ref);
-  const before = conversation.summary ? [conversation.summary, ...earlier] : earlier;
-  const refs = [...before, ...turnMessages(log, log.state, notes)];
-  const messages: ModelMessage[] = [];
-  for (const ref of refs) messages.push(await deps.conversations.message(deps.store, ref));
+  const warning = labelNote(turn, labels);
   const common = { system: JSON.stringify(system), tools: JSON.stringify(tools) };
+  const head = (common.system.length + common.tools.length) / 4;
+  const { refs, messages, whole, turnFrom, cold } = await gather(turn, conversation, [...notes, ...warning.notes], {
+    head,
+    window,
+  });
   const hashOf = (what: 'system' | 'tools', value: unknown): string =>
     deps.conversations.common(`${agent.name} ${common[what]}`, () => log.putCommon(value).hash);
+  const systemHash = hashOf('system', system);
   return {
-    request: { system, tools, messages },
+    request: { system, tools, messages, cacheKey: cacheKey(systemHash, log.subject) },
     manifest: {
-      system: hashOf('system', system),
+      system: systemHash,
       tools: hashOf('tools', tools),
       messages: refs,
-      turnFrom: before.length,
+      turnFrom,
       ...time,
+      ...(Object.keys(whole).length > 0 ? { whole } : {}),
+      ...(cold && log.state.step === 0 ? { cold } : {}),
+      ...(warning.notes.length > 0 ? { labelled: labels } : {}),
     },
-    tokens: Math.ceil((common.system.length + common.tools.length + lengthOf(deps, messages)) / 4),
+    labels,
+    tokens: Math.ceil(head + lengthOf(deps, messages) / 4),
   };
 }
 

@@ -57,7 +57,7 @@ export async function think(turn: AgentTurn): Promise<Failure | 'park' | null> {
       retryable: false,
     };
   let conversation = await deps.conversations.load(deps.store, log.subject);
-  let prepared = await prepare(turn, conversation);
+  let prepared = await prepare(turn, conversation, first.window);
   let [index, tries, compacted, refusals, again] = [0, 0, false, 0, false];
   let before: Conversation | null = null;
   for (;;) {
@@ -96,7 +96,7 @@ export async function think(turn: AgentTurn): Promise<Failure | 'park' | null> {
         const whole: Conversation = before ?? conversation;
         conversation = await withoutHistory(turn, whole, before !== null);
         before = whole;
-        prepared = await prepare(turn, conversation);
+        prepared = await prepare(turn, conversation, first.window);
       }
       again = true;
       continue;
@@ -155,7 +155,9 @@ async function callModel(
   const manifest: Manifest = { ...prepared.manifest, model, tokens: prepared.tokens };
   const reserved = paid === null ? {} : { reserved: paid.hold.cost };
   const called = { step, purpose: 'turn' as const, provider, model, request: log.put(manifest), ...reserved };
-  log.emit({ type: 'model.called', data: { ...called, ...routeData(route, 'turn') } }, manifest);
+  log.emit({ type: 'model.called', data: { ...called, ...routeData(route, 'turn') } }, manifest, {
+    labels: prepared.labels,
+  });
   await begin(turn, paid);
   const { run, task } = log.state;
   const before = turn.worked();

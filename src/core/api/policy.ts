@@ -1,6 +1,6 @@
 import type { Effect, Verdict } from '../event.ts';
 import type { Label } from '../labels.ts';
-import type { Decision, PolicyCall } from '../policy.ts';
+import type { Decision, PolicyCall, RuleMatch } from '../policy.ts';
 import type { Json } from '../text/json.ts';
 
 /** Where something stands in the files that govern. */
@@ -92,6 +92,41 @@ export interface PolicyDesk {
   rights(agent: string): Promise<Answer<RightsTable>>;
   /** Names of the agents, the front desk first, and of the tools. */
   known(): { agents: readonly string[]; tools: readonly string[] };
+}
+
+/** What one rule has asked. */
+export interface RuleStats {
+  /** Its id; `landing` for changes of protected files. */
+  rule: string;
+  asked: number;
+  approved: number;
+  denied: number;
+  /** Open, or ended without a person. */
+  nobody: number;
+  /** How long answers took; null without any. */
+  medianMs: number | null;
+  p90Ms: number | null;
+  /** It was always approved, often enough to tell. */
+  patience: boolean;
+  /** Of one that only costs patience: what would spare it. */
+  spare?: {
+    /** `allow`: a rule in `ruche.yaml`. `narrow`: the rule itself, which no allow stands over. `grant`: a standing grant. */
+    by: 'allow' | 'narrow' | 'grant';
+    /** What was approved most, and how often; null if the calls are not on record. */
+    match: RuleMatch | null;
+    count: number;
+    of: number;
+  };
+}
+
+export interface PolicyStats {
+  since: number;
+  runs: number;
+  asks: number;
+  /** Asks of a hundred runs; null without runs. */
+  per100: number | null;
+  /** The one that asks most first. */
+  rules: readonly RuleStats[];
 }
 
 /** A default that somebody has made weaker. */

@@ -6,7 +6,8 @@ import type { Problem } from '../agent.ts';
 import type { EscalationDesk } from '../escalation.ts';
 import type { ScheduleDesk } from '../schedule.ts';
 import type { TriggerDesk } from '../trigger.ts';
-import type { ApprovalVerdict } from '../event.ts';
+import type { ApprovalVerdict } from '../agreed.ts';
+import type { Answering, AskedAbout, StandingDesk } from '../standing.ts';
 
 /** Pieces of a run as it works. They are for people who watch; the journal holds the whole. */
 export type Delta =
@@ -39,6 +40,12 @@ export interface Pending {
   /** Why a person is asked. */
   reason: string;
   at: number;
+  /** Of a call: what stands behind it, with nothing in it that can hide. Approvals of older versions have none. */
+  about?: AskedAbout;
+  /** Of a call that several persons have to approve: how many, and who has. */
+  approvers?: { needed: number; have: readonly string[] };
+  /** Calls of its kind that people have approved before, one by one. Absent where more than this call cannot be approved. */
+  approved?: number;
 }
 
 export interface TaskOutcome {
@@ -87,9 +94,10 @@ export type DeliverResult =
   | { ok: false; why: 'unknown-agent' | 'denied' | 'busy' | 'too-large' | 'stopping' | 'conflict'; message: string };
 
 export type AnswerResult =
-  | { ok: true; task: string | null }
-  /** `not-shown`: it cannot be shown whole, so it can only be denied. */
-  | { ok: false; why: 'unknown' | 'wrong-kind' | 'not-shown'; message: string }
+  /** `more`: it is one of several approvals that are needed, and it waits on. `grant`: what it has given beside. */
+  | { ok: true; task: string | null; more?: { needed: number; have: number }; grant?: string }
+  /** `not-shown`: it cannot be shown whole, so it can only be denied. `refused`: it cannot be answered in this way. */
+  | { ok: false; why: 'unknown' | 'wrong-kind' | 'not-shown' | 'refused'; message: string }
   /** It was answered before; the same verdict again (a re-sent request) means the same answer. ApprovalVerdict null: a question. */
   | { ok: false; why: 'answered'; message: string; task: string | null; verdict: ApprovalVerdict | null };
 
@@ -248,8 +256,8 @@ export interface Runtime {
   /** Records that the reply, or the question, reached the client. */
   delivered(message: string): Promise<void>;
   pending(): Promise<Pending[]>;
-  /** `reason`: what the agent is told of a call that is denied. */
-  approve(id: string, verdict: ApprovalVerdict, by: string, reason?: string): Promise<AnswerResult>;
+  approve(id: string, verdict: ApprovalVerdict, by: string, answering?: Answering): Promise<AnswerResult>;
+  standing: StandingDesk;
   answer(id: string, text: string, by: string): Promise<AnswerResult>;
   /** `text`: what its sender is told, unless that is known. */
   cancel(task: string, by: string, text?: string): Promise<boolean>;

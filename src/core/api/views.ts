@@ -1,9 +1,10 @@
 import type { Sent } from '../net/sent.ts';
-import type { ApprovalVerdict, Verdict } from '../event.ts';
+import type { ApprovalVerdict } from '../agreed.ts';
+import type { Verdict } from '../event.ts';
 import type { Label } from '../labels.ts';
 import type { FinishReason, Purpose, Tier, Usage } from '../model.ts';
 import type { Route } from '../routing.ts';
-import type { CommitDiff } from '../ports/workspace.ts';
+import type { CommitDiff, LastChange } from '../ports/workspace.ts';
 import type { TaskStatus } from '../task.ts';
 
 /**
@@ -277,6 +278,8 @@ export type ChainNode = { depth: number; at: number } & (
 
 export interface DiffView extends CommitDiff {
   commit: string;
+  /** Labels that files were written with, by path; nothing for those without. */
+  labels: Readonly<Record<string, readonly Label[]>>;
 }
 
 export interface FailureView {
@@ -299,6 +302,43 @@ export interface ViewChange {
   session: string | null;
   /** Seq of the event that changed it. */
   seq: number;
+}
+
+/** Where a file of the workspace came from, as `ruche show` says it. */
+export interface FileOrigin {
+  kind: 'file';
+  path: string;
+  /** Its content on `main`; null: it is not there now. */
+  oid: string | null;
+  labels: readonly Label[];
+  /** Memory, or what `private` in `ruche.yaml` names. */
+  privatePath: boolean;
+  /** Who wrote this content with labels; several if it was written in several places. */
+  sources: FileSource[];
+  /** The change that replaced content with labels by content without; null if there was none. */
+  cleared: LastChange | null;
+}
+
+export interface FileSource {
+  path: string;
+  /** Empty: a person has approved it. */
+  labels: readonly Label[];
+  /** `agent:NAME`, or the person who cleared it. */
+  by: string;
+  run: string | null;
+  task: string | null;
+  /** When the run began. */
+  at: number | null;
+  causes: LabelCause[];
+  /** Who approved what the run landed. */
+  approvedBy: string | null;
+}
+
+/** What brought labels into a run. */
+export interface LabelCause {
+  labels: readonly Label[];
+  event: string;
+  what: string;
 }
 
 /** Projections of the journal. All of them can be rebuilt from it at any time. */
@@ -348,6 +388,8 @@ export interface Views {
   ): Promise<{ name: string; mediaType: string; bytes: Uint8Array } | null>;
   /** Tasks that failed and that nobody has retried or dismissed, newest first. */
   failures(limit: number): Promise<FailureView[]>;
+  /** Where a file came from; null if there never was one of this path. */
+  origin(path: string): Promise<FileOrigin | null>;
   /** What left over the network. */
   net(query: NetQuery): Promise<NetPage>;
   /** Calls `listener` for each change from now on, until the returned function is called. */

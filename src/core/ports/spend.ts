@@ -24,6 +24,8 @@ export interface Spend {
   limited(agent: string): boolean;
   /** For whom the run of a task spends. */
   spender(task: Task): Promise<Spender>;
+  /** Whose a run is, with the person who asked for it; null for one that is not on record. */
+  ofRun(run: string): Promise<Spender | null>;
   /** The limits that hold for it now. */
   accounts(by: Spender): readonly Account[];
   /**

@@ -1,6 +1,7 @@
 import type { SandboxChoice, Settings } from '../agent.ts';
 import type { Boundary } from './boundary.ts';
 import type { Effect } from '../event.ts';
+import type { Field } from '../extract.ts';
 import type { Change, FileEntry, Files } from '../files.ts';
 import type { Json } from '../text/json.ts';
 import type { Label } from '../labels.ts';
@@ -46,17 +47,25 @@ export interface ToolContext {
   labelsOf(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
   /** The same for its name. */
   nameLabels(entry: Pick<FileEntry, 'path' | 'oid'>): Label[];
-  /**
-   * What a command line can read: the paths and globs it names, '' for the whole workspace; null: whatever it sees. `past`: labels
-   * of what it could find in Git although no file has it now.
-   */
-  readBy(command: string): { paths: string[] | null; past: readonly Label[] };
+  /** What a command line can read. */
+  readBy(command: string): CommandReads;
   /** What closes text from outside in this call: its author cannot guess it, and a resumed call has the same. */
   mark: string;
   signal: AbortSignal;
   boundary: Boundary;
   /** Called with pieces of output while the tool works; they go to listeners, never to the journal. */
   progress(text: string): void;
+}
+
+/** What a command can read, told from its line. */
+export interface CommandReads {
+  /**
+   * Paths and globs it names, '' for the whole workspace: `paths` of what it reads, `names` of what it only lists. Null: it may read
+   * whatever it sees.
+   */
+  named: { paths: readonly string[]; names: readonly string[] } | null;
+  /** Labels of what it could find in Git although no file has it now. */
+  past: readonly Label[];
 }
 
 /** `edit` and `write` refuse a file that was not seen as it is now. */
@@ -96,6 +105,8 @@ export type Reconciled =
 /** What is known of a tool before it is opened. */
 export interface ToolName {
   readonly name: string;
+  /** Only agents that name it have it: others would pay for its schema with each turn. */
+  readonly onDemand?: true;
   /**
    * The runtime uses this tool where it does such a thing itself, or obeys the rules for it: a script that a schedule runs,
    * an address that is checked, a file that is handed over or that a command touches. At most one tool for each.
@@ -153,6 +164,8 @@ export type EngineCall =
   | { kind: 'question'; text: string; reason: string; early: boolean }
   | { kind: 'task'; task: TaskCall }
   | { kind: 'hand-over'; to: string; brief: string }
+  /** Values of a text that the caller does not see. */
+  | { kind: 'extract'; path: string; fields: readonly Field[] }
   /** Words for a person; nobody waits for an answer. */
   | { kind: 'message'; to: string; text: string };
 

@@ -58,6 +58,14 @@ export interface CommitDiff {
   cut: boolean;
 }
 
+/** A commit on `main` that changed a path. */
+export interface LastChange {
+  commit: string;
+  author: string;
+  /** Milliseconds since the epoch. */
+  at: number;
+}
+
 /** Something about the workspace that a person has to mend. */
 export interface Trouble {
   /** What is wrong, and what to do. */
@@ -120,6 +128,8 @@ export interface Workspace {
   added(from: string | null, to: string): Promise<AddedFile[] | null>;
   /** What a commit changed against its first parent, patches of at most `limit` bytes in all; null if there is no such commit. */
   commitDiff(commit: string, limit: number): Promise<CommitDiff | null>;
+  /** The last commit on `main` that changed a path; null if none did. */
+  lastChange(path: string): Promise<LastChange | null>;
   close(): Promise<void>;
 }
 

@@ -81,6 +81,15 @@ export class FileLabels {
     return own?.named === true ? own.labels : NONE;
   }
 
+  /** Labels with which a run wrote files, by path. */
+  writtenIn(stream: string): Record<string, readonly Label[]> {
+    const written: Record<string, readonly Label[]> = {};
+    for (const marks of this.#marks.values())
+      for (const mark of marks.values())
+        if (mark.stream === stream && mark.labels.length > 0) written[mark.path] = mark.labels;
+    return written;
+  }
+
   /** Marks of all content that was ever written at a path, the oldest first. */
   at(path: string): readonly FileMark[] {
     return [...(this.#paths.get(path) ?? [])].flatMap((oid) => this.#marks.get(oid)?.get(path) ?? []);

@@ -2,9 +2,10 @@ import { isSafeName, addressee } from '../../core/ids.ts';
 import type { AnswerResult, RetryResult, TaskOutcome } from '../../core/api/runtime.ts';
 import { filesOf, optionalText, queryNumber, readObject, requestName, text } from '../http/body.ts';
 import { accepted, HTTP_CHANNEL, markDelivered, OWNER, type GatewayContext } from '../http/context.ts';
+import { answeringOf } from './standing.ts';
 import { eventStream, heartbeat } from '../http/sse.ts';
 import { badRequest, clientSignal, head, HttpError, sendJson, unknownId, type ApiRequest } from '../http/reply.ts';
-import type { ApprovalVerdict } from '../../core/event.ts';
+import type { ApprovalVerdict } from '../../core/agreed.ts';
 
 /** Seconds a wait is held unless the request says otherwise, and at most. */
 const HOLD = { usual: 25, most: 55 };
@@ -164,18 +165,16 @@ export async function cancelTask(context: GatewayContext, request: ApiRequest<'i
   await sendJson(request, 200, { cancelled: await context.runtime.cancel(id, OWNER) });
 }
 
-/** Characters of why a call is denied. */
-const MAX_REASON = 2_000;
-
-/** `POST /api/approvals/:id` `{verdict: "approve" | "deny", reason?}`; the agent is told the reason; with `?stream` as for messages. */
+/**
+ * `POST /api/approvals/:id` `{verdict: "approve" | "deny", note?, scope?, until?, count?, globs?, vouch?}`; the agent is told the
+ * note; with `?stream` as for messages.
+ */
 export async function answerApproval(context: GatewayContext, request: ApiRequest<'id'>): Promise<void> {
-  const { verdict, reason } = await readObject(request.incoming, context.limits);
+  const fields = await readObject(request.incoming, context.limits);
+  const { verdict } = fields;
   if (verdict !== 'approve' && verdict !== 'deny')
     throw badRequest('"verdict" must be "approve" or "deny".', 'verdict');
-  if (reason !== undefined && (typeof reason !== 'string' || reason.length > MAX_REASON))
-    throw badRequest(`"reason" must be a text of at most ${MAX_REASON} characters.`, 'reason');
-  const why = reason === undefined || reason.trim() === '' ? undefined : reason.trim();
-  const result = await context.runtime.approve(request.params.id, verdict, OWNER, why);
+  const result = await context.runtime.approve(request.params.id, verdict, OWNER, answeringOf(fields));
   await sendAnswer(context, request, result, verdict);
 }
 
@@ -194,7 +193,12 @@ async function sendAnswer(
   // A verdict that was sent again after a lost connection is the same verdict; another text for a question is not.
   const repeated = !result.ok && result.why === 'answered' && verdict !== null && result.verdict === verdict;
   if (!result.ok && !repeated) throw new HttpError(result.why === 'unknown' ? 404 : 409, result.why, result.message);
-  const told = { task: 'task' in result ? result.task : null, ...(repeated ? { again: true } : {}) };
+  const told = {
+    task: 'task' in result ? result.task : null,
+    ...(repeated ? { again: true } : {}),
+    ...(result.ok && result.more !== undefined ? { more: result.more } : {}),
+    ...(result.ok && result.grant !== undefined ? { grant: result.grant } : {}),
+  };
   if (request.query.has('stream') && told.task !== null) await streamFrom(context, request, told.task, told);
   else await sendJson(request, 200, told);
 }

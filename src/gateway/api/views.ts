@@ -10,6 +10,8 @@ type Query = URLSearchParams;
 
 const STATUSES: readonly TaskStatus[] = ['queued', 'running', 'waiting', 'done', 'failed', 'dead', 'cancelled'];
 const isColumn = (name: string): name is BoardColumn => (BOARD_COLUMNS as readonly string[]).includes(name);
+/** Characters of what is to be shown. */
+const MAX_WHAT = 4_096;
 /** Characters of a search. */
 const MAX_SEARCH = 200;
 /** Whom tasks are from, perhaps with a `!` in front. */
@@ -163,4 +165,14 @@ export async function getNet(views: Views, request: ApiRequest): Promise<void> {
   if (agent !== undefined && !isAgentName(agent)) throw badRequest('"agent" must be the name of an agent.', 'agent');
   const before = markOf(query, 'before');
   await sendJson(request, 200, await views.net({ agent, since: from, before, limit: limitOf(query, 100, 1000) }));
+}
+
+/** `GET /api/show?what=`: what a path of the workspace is, and where it came from. */
+export async function getShown(views: Views, request: ApiRequest): Promise<void> {
+  const what = request.query.get('what') ?? '';
+  if (what === '' || what.length > MAX_WHAT) throw badRequest('"what" must be a path of the workspace.', 'what');
+  const origin = await views.origin(what);
+  if (origin === null)
+    throw new HttpError(404, 'not_found', `There is no file "${what}" on main, and no run has written one.`);
+  await sendJson(request, 200, origin);
 }

@@ -3,6 +3,7 @@ import type { Ids } from '../../core/ids.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { Delivered, DeliverResult, Runtime, TaskOutcome } from '../../core/api/runtime.ts';
+import type { CostDesk } from '../../core/api/costs.ts';
 import type { PolicyDesk } from '../../core/api/policy.ts';
 import type { SecretsDesk } from '../../core/api/secrets.ts';
 import type { ModelDesk, Views } from '../../core/api/views.ts';
@@ -23,6 +24,7 @@ export interface GatewayContext {
   /** The models and how to have one; null where there is none. */
   desk: ModelDesk | null;
   /** What the rules say of calls; null where there is none. */
+  costs: CostDesk | null;
   policy: PolicyDesk | null;
   /** The secrets of home; null where there are none. */
   secrets: SecretsDesk | null;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ApprovalVerdict } from '../../core/event.ts';
+import type { ApprovalVerdict } from '../../core/agreed.ts';
 import { isSafeName } from '../../core/ids.ts';
 import { isObject } from '../../core/text/json.ts';
 import type { Fields } from '../http/body.ts';

@@ -1,6 +1,7 @@
 import type { ModelPort, ModelRequest, ToolSchema } from '../../core/model.ts';
 import { chatReader } from './answer.ts';
 import { openTelling } from './telling.ts';
+import { cacheFields } from '../wire/cache.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
 import type { Provider } from '../wire/provider.ts';
 import { type Json, isObject } from '../../core/text/json.ts';
@@ -31,7 +32,7 @@ export function openAiCompatible(options: OpenAiCompatibleOptions): ModelPort {
       const newName = host === 'api.openai.com' || known.has('other-max-tokens');
       const maxTokensField = newName ? 'max_completion_tokens' : 'max_tokens';
       const idForm = host === 'api.mistral.ai' ? NINE : ANY;
-      return chatRequest(request, { provider, maxTokensField, idForm, known });
+      return { ...chatRequest(request, { provider, maxTokensField, idForm, known }), ...cacheFields(request, host) };
     },
     learn: (told, { model }) => quirks.learn(told, model),
     reader: chatReader(provider, unopened),

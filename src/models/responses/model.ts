@@ -1,4 +1,5 @@
 import type { ModelPort, ModelRequest } from '../../core/model.ts';
+import { cacheFields } from '../wire/cache.ts';
 import { type HttpModelOptions, joinUrl, overHttp } from '../wire/exchange.ts';
 import { responseEvents, responsesReader } from './answer.ts';
 import { given, type Provider, sameModel, type TierModels } from '../wire/provider.ts';
@@ -16,7 +17,7 @@ export function openai(options: HttpModelOptions): ModelPort {
     urlEnd: '/v1; a server that speaks chat completions only is of type openai-compatible',
     url: (baseUrl) => joinUrl(baseUrl, '/responses'),
     keyHeaders: (key) => ({ authorization: `Bearer ${key}` }),
-    body: (request) => responsesRequest(request, provider),
+    body: (request, { host }) => ({ ...responsesRequest(request, provider), ...cacheFields(request, host) }),
     reader: (draft, { model }) => responsesReader(draft, { from: provider, model }),
     whole: responseEvents,
   });

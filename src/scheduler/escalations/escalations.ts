@@ -14,6 +14,7 @@ import type { Log } from '../../core/ports/log.ts';
 import type { Pending } from '../../core/api/runtime.ts';
 import {
   beginning,
+  expiryOf,
   climbOf,
   type Escalation,
   knownEscalations,
@@ -297,8 +298,9 @@ export class Escalations implements EscalationDesk {
       if (escalation?.ended) return void this.#entries.delete(about);
       if (escalation === null) {
         if (pending === null) return void this.#entries.delete(about);
-        if (!(await this.#begin(pending))) return;
-        continue;
+        if (await this.#begin(pending)) continue;
+        entry.next = await expiryOf(this.#options, pending);
+        return;
       }
       if (pending === null) {
         await this.#end(escalation);

@@ -12,7 +12,7 @@ import type { Store, Batch } from '../../core/ports/store.ts';
 import { conversationId, taskStream, idIn } from '../../core/ids.ts';
 import { putKey } from '../../core/records/reply.ts';
 import { isEnded, type Task } from '../../core/task.ts';
-import type { Governance } from '../../core/agent.ts';
+import type { Governance, Settings } from '../../core/agent.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { askedKey, matterId } from '../../core/records/matter.ts';
 import type { Pending } from '../../core/api/runtime.ts';
@@ -197,10 +197,13 @@ export async function beginning(
   const chain = named !== undefined && settings.escalation?.[named] ? named : DEFAULT_CHAIN;
   const asked = await store.byKey(askedKey(about));
   const kind = kindOf(asked);
-  const levels = levelsFor(settings.escalation?.[chain] ?? [], { approval: kind === 'approval', ofEscalation: own });
+  const planned = levelsFor(settings.escalation?.[chain] ?? [], { approval: kind === 'approval', ofEscalation: own });
+  const expires = expiry(settings, asked);
+  const late = planned.length === 0 && expires !== null && expires <= clock.now() - at;
+  const levels = late ? [{ after: expires, to: DENY }] : planned;
   if (levels.length === 0) return null;
   const id = escalationId(about);
-  const from = Math.min(Math.max(at, await ruledSince(store)), clock.now());
+  const from = late ? at : Math.min(Math.max(at, await ruledSince(store)), clock.now());
   const data = { escalation: id, about, kind, task: taskId, agent, chain, from, levels };
   const event: NewEvent = {
     type: 'escalation.started',
@@ -212,6 +215,17 @@ export async function beginning(
     data,
   };
   return { events: [event], sync: true };
+}
+
+/** Milliseconds after which an approval is denied that no chain takes up; null: never. A change from outside keeps nobody waiting. */
+function expiry({ approvalMs = DENY_MS }: Pick<Settings, 'approvalMs'>, asked: Event | null): number | null {
+  return asked?.type === 'approval.asked' ? approvalMs : null;
+}
+
+/** When something is denied for which there is no chain; null: never. Until then a chain may be written for it. */
+export async function expiryOf({ store, governance }: BeginDeps, { id, at }: Pending): Promise<number | null> {
+  const expires = expiry(governance().settings, await store.byKey(askedKey(id)));
+  return expires === null ? null : at + expires;
 }
 
 function kindOf(asked: Event | null): 'approval' | 'question' | 'matter' {

@@ -7,6 +7,7 @@ import { inWords } from '../../core/text/duration.ts';
 import { wrapUntrusted, visible, fenced } from '../../core/text/untrusted.ts';
 import { type Escalation, climbOf, type TimeOf, nextDue } from './standing.ts';
 import { answeredKey, askedKey } from '../../core/records/matter.ts';
+import { askedLines, votesText } from '../../core/records/asked.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { readText } from '../../core/records/json-blob.ts';
 
@@ -71,6 +72,17 @@ function receiverName(to: string): string {
   return receiver?.kind === 'webhook' ? 'a webhook' : visible(to);
 }
 
+/** What stands behind an approval, in lines of their own. */
+function behindOf({ about, approvers }: Pending): string | null {
+  const lines = [...(about === undefined ? [] : askedLines(about)), votesText(approvers)];
+  return (
+    lines
+      .filter((line) => line !== null)
+      .map(visible)
+      .join('\n') || null
+  );
+}
+
 /** What a person on a channel reads. */
 export function noticeOf(escalation: Escalation, pending: Pending, { now, timeText }: Told): ReplyContent {
   const { id, started } = escalation;
@@ -83,6 +95,7 @@ export function noticeOf(escalation: Escalation, pending: Pending, { now, timeTe
     toldBefore(escalation, now),
     fenced(visible(cut(pending.text))),
     pending.reason === '' ? null : `Why: ${visible(pending.reason)}`,
+    behindOf(pending),
     kind === 'approval' ? howToDecide(about, whole) : `Answer with \`/answer ${about} TEXT\`.`,
     `\`/ack ${id}\` marks it as being handled by you: nobody else is notified${denied === null ? '' : ', and it is not denied'}.`,
     denied === null ? null : `Without either it is denied at ${timeText(denied)}.`,

@@ -1,5 +1,6 @@
 import type { NewEvent } from '../../core/event.ts';
 import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
+import type { Label } from '../../core/labels.ts';
 import type { Batch, QueueOp, Blobs } from '../../core/ports/store.ts';
 import { firingKey, type Schedule, scheduleSession, scheduleStream } from '../../core/schedule.ts';
 import type { Task } from '../../core/task.ts';
@@ -35,11 +36,12 @@ export function firingBatch(
   deps: { store: Blobs; ids: Ids; redact(text: string): string; maxAttempts(): number },
   standing: Standing,
   schedule: Schedule,
-  what: { skipped: Omit<Skipped, 'schedule'> | null; fire: readonly Firing[] },
+  what: { skipped: Omit<Skipped, 'schedule'> | null; fire: readonly Firing[]; labels?: readonly Label[] },
 ): Batch & { tasks: Task[] } {
   const { id, set } = standing;
   const stream = scheduleStream(id);
-  const common = { stream, labels: [], cause: set.id } as const;
+  const { labels = [] } = what;
+  const common = { stream, labels, cause: set.id } as const;
   const events: NewEvent[] = [];
   const queue: QueueOp[] = [];
   const tasks: Task[] = [];
@@ -49,7 +51,7 @@ export function firingBatch(
   }
   for (const firing of what.fire) {
     const { at, missed, by, key: asked } = firing;
-    const task = taskOf(deps, standing, schedule, firing);
+    const task = taskOf(deps, standing, schedule, { ...firing, labels });
     const fired = events.length;
     const data = { schedule: id, at, task: task.id, missed, by };
     const key = by === null ? firingKey(id, at) : asked;
@@ -73,7 +75,7 @@ function taskOf(
   { store, ids, redact, maxAttempts }: Parameters<typeof firingBatch>[0],
   { id, set }: Standing,
   { name, work, to }: Schedule,
-  { at, missed, by, late = false }: Firing,
+  { at, missed, by, late = false, labels }: Firing & { labels: readonly Label[] },
 ): Task {
   const { agent } = set.data;
   const session = scheduleSession(name);
@@ -93,5 +95,6 @@ function taskOf(
     content: putJson(store, content, conversationId(agent, session), redact),
     key: by === null ? firingKey(id, at) : null,
     maxAttempts: maxAttempts(),
+    labels,
   });
 }

@@ -6,6 +6,7 @@ import { type Firings, openFirings } from '../../core/time/firing.ts';
 import { conversationId, type Ids } from '../../core/ids.ts';
 import { canonicalJson } from '../../core/text/json.ts';
 import { type Batch, type CommitResult, type Store, StoreUnavailable } from '../../core/ports/store.ts';
+import type { Label } from '../../core/labels.ts';
 import type { Log } from '../../core/ports/log.ts';
 import {
   askedFiringKey,
@@ -45,6 +46,8 @@ export interface SchedulesOptions {
   governance(): Governance;
   maxAttempts(): number;
   redact(text: string): string;
+  /** Labels of the file the schedule stands in: what it makes has them too. */
+  agentLabels(agent: string): Promise<Label[]>;
   /** Brings what the work will look at up to date, before something fires. */
   prepare(): Promise<void>;
   /** Ends a task for good, whatever it is doing; false if it had ended. */
@@ -113,7 +116,9 @@ export class Schedules implements ScheduleDesk {
       const known = key === undefined ? null : await this.#options.store.byKey(key);
       if (known?.type === 'schedule.fired') return known.data.task;
       const firing = { at: this.#options.clock.now(), missed: 0, by, ...(key === undefined ? {} : { key }) };
-      const batch = firingBatch(this.#options, entry.standing, entry.schedule, { skipped: null, fire: [firing] });
+      const labels = await this.#options.agentLabels(entry.standing.set.data.agent);
+      const what = { skipped: null, fire: [firing], labels };
+      const batch = firingBatch(this.#options, entry.standing, entry.schedule, what);
       return (await this.#commit(entry, batch)) ? (batch.tasks[0]?.id ?? null) : 'again';
     });
   }
@@ -301,8 +306,9 @@ export class Schedules implements ScheduleDesk {
     { standing, schedule }: Entry,
     { fire, left, late }: NonNullable<ReturnType<typeof planFirings>>,
   ): Promise<Batch | null> {
-    const make = (what: Parameters<typeof firingBatch>[3]): Batch =>
-      firingBatch(this.#options, standing, schedule, what);
+    const labels = await this.#options.agentLabels(standing.set.data.agent);
+    const make = (what: Omit<Parameters<typeof firingBatch>[3], 'labels'>): Batch =>
+      firingBatch(this.#options, standing, schedule, { ...what, labels });
     const newest = fire.at(-1);
     if (newest === undefined && left === null) return null;
     const missed = left === null ? null : { ...left, why: 'missed' as const, task: null };

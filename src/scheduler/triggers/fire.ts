@@ -2,6 +2,7 @@ import { shellWord } from '../../core/text/paths.ts';
 import type { Settings } from '../../core/agent.ts';
 import type { NewEvent } from '../../core/event.ts';
 import { conversationId, type Ids, taskStream } from '../../core/ids.ts';
+import { type Label, unionLabels } from '../../core/labels.ts';
 import type { Json } from '../../core/text/json.ts';
 import { matterId, matterRaised, askedKey } from '../../core/records/matter.ts';
 import type { Batch, QueueOp, Store } from '../../core/ports/store.ts';
@@ -32,6 +33,8 @@ export interface FireDeps {
   ids: Ids;
   redact(text: string): string;
   settings(): Settings;
+  /** Labels of the file the trigger stands in: what it makes has them too. */
+  agentLabels(agent: string): Promise<Label[]>;
 }
 
 /** A trigger as far as a firing of it needs to know. */
@@ -48,7 +51,8 @@ export interface Firing {
 }
 
 /** One commit: what the causes come to. */
-export async function outcomeBatch(deps: FireDeps, firing: Firing, burst: Burst, now: number): Promise<Batch> {
+export async function outcomeBatch(deps: FireDeps, firing: Firing, given: Burst, now: number): Promise<Batch> {
+  const burst = { ...given, labels: unionLabels(given.labels, await deps.agentLabels(firing.agent)) };
   // A chain of tasks goes on through a trigger; the rights do not: the rule is the owner's, and no agent's wish.
   const origin = burst.task && { ...originAfter(burst.task), senders: [] };
   const rooms = await roomsOf(deps, firing, { origin, first: burst.first.id, now });

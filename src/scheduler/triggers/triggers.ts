@@ -1,3 +1,4 @@
+import { unionLabels } from '../../core/labels.ts';
 import { askedFiringKey } from '../../core/schedule.ts';
 import {
   type Facts,
@@ -115,7 +116,8 @@ export class Triggers implements TriggerDesk {
       const known = key === null ? null : await this.#options.store.byKey(key);
       if (known?.type === 'trigger.fired') return known.data.task;
       const { on } = standing.trigger.source;
-      const labels = on === 'webhook' || on === 'message' ? (['untrusted'] as const) : [];
+      const outside = on === 'webhook' || on === 'message' ? (['untrusted'] as const) : [];
+      const labels = unionLabels(outside, await this.#fold.fire.agentLabels(standing.agent));
       const events = await this.#fold.commit(byHandBatch(this.#fold.fire, standing, { by, facts, labels, key }));
       const fired = events?.find((event) => event.type === 'trigger.fired');
       if (fired) tookPlace(standing, fired);

@@ -5,7 +5,7 @@ import type { Clock } from '../../core/ports/clock.ts';
 import type { Log } from '../../core/ports/log.ts';
 import type { MainMove, SavedFile, WorkspaceWatch } from '../../core/ports/governance.ts';
 import type { Git } from '../../git/git.ts';
-import { EXTRA_FILES } from '../governance/protected.ts';
+import { EXTRA_FILES } from '../../core/agent.ts';
 import { bringsFetched, isPersonal } from './fetched.ts';
 import { SETTINGS_FILE } from '../../core/agent.ts';
 import { mirrorHead } from '../../git/neutral.ts';

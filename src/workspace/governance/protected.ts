@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { isScalar, stringify } from 'yaml';
+import { EXTRA_FILES } from '../../core/agent.ts';
 import { isAgentName } from '../../core/ids.ts';
 import type { Difference } from '../../core/ports/governance.ts';
 import { canonicalJson, type Json } from '../../core/text/json.ts';
@@ -13,9 +14,6 @@ import { obeyedOutside } from './outside.ts';
 
 // What a person must approve before it governs or leaves the sandbox, and how the difference is shown. All of an agent
 // counts, its prose too: it becomes a system prompt, which text from outside must not reach by way of an agent.
-
-/** Files beside AGENT.md whose text belongs to the agent's instructions, in this order. */
-export const EXTRA_FILES = ['SOUL.md', 'IDENTITY.md', 'USER.md'] as const;
 
 /** A file as it stands on one side of a change. */
 export interface Side {

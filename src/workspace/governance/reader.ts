@@ -1,3 +1,4 @@
+import { EXTRA_FILES } from '../../core/agent.ts';
 import { type Agent, type Governance, type Problem, type Settings, SETTINGS_FILE } from '../../core/agent.ts';
 import type { Change } from '../../core/files.ts';
 import { NO_SCRIPTS } from '../../core/skill.ts';
@@ -10,7 +11,6 @@ import { FOLDER, readTree, textOf as textOfName, type TreeEntry } from '../../gi
 import type { Git } from '../../git/git.ts';
 import {
   describeProtected,
-  EXTRA_FILES,
   joined,
   mayBeProtected,
   placeOf,

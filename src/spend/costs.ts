@@ -1,0 +1,172 @@
+import type { BudgetState, CostDesk, CostReport, CostRow, CostsBy, PriceCorrection } from '../core/api/costs.ts';
+import { costBy, type Spender, spansAt, windowBounds } from '../core/budget.ts';
+import type { EventOf } from '../core/event.ts';
+import { runOfStream } from '../core/ids.ts';
+import type { Spend } from '../core/ports/spend.ts';
+import { openWall, type Wall } from '../core/time/wall.ts';
+import { Corrections } from './ledger.ts';
+import type { SpendDeps } from './spending.ts';
+
+const DAY = 86_400_000;
+/** Days of the chart. */
+const DAYS = 30;
+const TYPES = ['model.answered', 'model.failed', 'price.corrected'] as const;
+
+type Answer = EventOf<'model.answered'> | EventOf<'model.failed'>;
+
+/** What one call came to by now. */
+interface Priced {
+  event: Answer;
+  usd: number;
+  unpriced: boolean;
+}
+
+type CostsDeps = Pick<SpendDeps, 'store' | 'clock' | 'governance' | 'zone'> & {
+  spend: Pick<Spend, 'ofRun' | 'standing'>;
+};
+
+/** Calls since a moment, oldest first, each by the prices as they have been corrected. */
+async function pricedSince(store: CostsDeps['store'], since: number): Promise<Priced[]> {
+  const corrections = new Corrections();
+  const found: Answer[] = [];
+  // A correction stands behind what it corrects, so it is seen first.
+  const later: EventOf<'price.corrected'>[] = [];
+  for await (const event of store.read({ types: TYPES, reverse: true })) {
+    if (event.at < since) break;
+    if (event.type === 'price.corrected') later.push(event);
+    if (event.type === 'model.answered' || event.type === 'model.failed') found.push(event);
+  }
+  for (const event of later.reverse()) corrections.take(event);
+  return found.reverse().map((event) => {
+    const model = `${event.data.provider}/${event.data.model}`;
+    if (event.type === 'model.failed') return { event, usd: event.data.cost?.usd ?? 0, unpriced: false };
+    const { usage, costUsd, unpriced = false } = event.data;
+    const usd = corrections.usd(model, event.at, usage, costUsd);
+    return { event, usd, unpriced: unpriced && !corrections.prices(model, event.at) };
+  });
+}
+
+const emptyRow = (name: string): CostRow => ({
+  name,
+  usd: 0,
+  calls: 0,
+  input: 0,
+  cached: 0,
+  output: 0,
+  unpriced: 0,
+});
+
+function add(row: CostRow, { event, usd, unpriced }: Priced): void {
+  row.usd += usd;
+  row.calls += 1;
+  row.unpriced += unpriced ? 1 : 0;
+  if (event.type === 'model.failed') return;
+  const { input, output, cacheRead } = event.data.usage;
+  row.input += input;
+  row.cached += Math.min(cacheRead, input);
+  row.output += output;
+}
+
+const agentOf = ({ actor }: Answer): string => actor.replace(/^agent:/, '');
+
+const NOBODY = '-';
+
+/** What the network costs and may cost, by the record. */
+export function openCosts({ store, clock, governance, zone, spend }: CostsDeps): CostDesk {
+  let known: { zone: string; wall: Wall } | null = null;
+  const wallNow = (): Wall => {
+    const named = zone();
+    const wall = known?.zone === named ? known.wall : openWall(named);
+    if (wall === null) throw new Error(`there is no time zone "${named}"`);
+    known = { zone: named, wall };
+    return wall;
+  };
+  const dayOf = (at: number): string => spansAt(wallNow().at(at)).day.slice('day:'.length);
+  const nameOf = async (by: CostsBy, each: Priced): Promise<string> => {
+    const { event } = each;
+    if (by === 'model') return `${event.data.provider}/${event.data.model}`;
+    if (by === 'day') return dayOf(event.at);
+    if (by === 'agent' || by === 'queue') return agentOf(event);
+    const run = runOfStream(event.stream);
+    const spender = run === null ? null : await spend.ofRun(run);
+    return (by === 'task' ? spender?.root : spender?.person) ?? NOBODY;
+  };
+  const monthOf = (now: number): { from: number; to: number } => {
+    const wall = wallNow();
+    const { from, to } = windowBounds('month', wall.at(now));
+    const shift = wall.at(now) - now;
+    return { from: wall.instant(from) ?? from - shift, to: wall.instant(to) ?? to - shift };
+  };
+  return {
+    async report({ by, since }): Promise<CostReport> {
+      const now = clock.now();
+      const month = monthOf(now);
+      const from = since ?? month.from;
+      const all = await pricedSince(store, Math.min(from, month.from, now - DAYS * DAY));
+      const rows = new Map<string, CostRow>();
+      const total = emptyRow('all');
+      const days = new Map(Array.from({ length: DAYS }, (_, back) => [dayOf(now - (DAYS - 1 - back) * DAY), 0]));
+      let thisMonth = 0;
+      for (const each of all) {
+        const { at } = each.event;
+        const day = dayOf(at);
+        if (days.has(day)) days.set(day, (days.get(day) ?? 0) + each.usd);
+        if (at >= month.from) thisMonth += each.usd;
+        if (at < from) continue;
+        const name = await nameOf(by, each);
+        const row = rows.get(name) ?? emptyRow(name);
+        rows.set(name, row);
+        add(row, each);
+        add(total, each);
+      }
+      const gone = Math.max(1, now - month.from);
+      const sorted = [...rows.values()].sort((a, b) => (by === 'day' ? a.name.localeCompare(b.name) : b.usd - a.usd));
+      return {
+        by,
+        since: from,
+        until: now,
+        rows: sorted,
+        total,
+        month: { usd: thisMonth, projected: (thisMonth / gone) * (month.to - month.from) },
+        days: [...days].map(([day, usd]) => ({ day, usd })),
+        budgets: await budgetsOf(governance(), spend),
+      };
+    },
+    async correct({ model, since, price }: PriceCorrection, by) {
+      const concerned = (await pricedSince(store, since)).filter(
+        ({ event }) => event.type === 'model.answered' && `${event.data.provider}/${event.data.model}` === model,
+      );
+      const before = concerned.reduce((sum, { usd }) => sum + usd, 0);
+      const after = concerned.reduce(
+        (sum, { event }) => sum + (event.type === 'model.answered' ? costBy(price, event.data.usage) : 0),
+        0,
+      );
+      const event = { type: 'price.corrected' as const, data: { model, since, price } };
+      const place = { stream: 'prices', actor: by, cause: null, labels: [] };
+      await store.commit({ events: [{ ...event, ...place }], sync: true });
+      return { answers: concerned.length, before, after };
+    },
+  };
+}
+
+/** Each limit that holds for agents, for the network and for people who are named. */
+async function budgetsOf(
+  { agents, settings }: ReturnType<CostsDeps['governance']>,
+  spend: CostsDeps['spend'],
+): Promise<BudgetState[]> {
+  const nobody = { agent: '', task: null, root: null, conversation: null, person: null };
+  const people = Object.keys(settings.budget?.people ?? {}).filter((name) => name !== 'others');
+  const spenders: Spender[] = [
+    nobody,
+    ...[...agents.keys()].map((agent) => ({ ...nobody, agent })),
+    ...people.map((person) => ({ ...nobody, person })),
+  ];
+  const standing = await spend.standing(spenders);
+  return standing.map(({ account: { scope, meter, window, limit }, spent }) => ({
+    scope,
+    meter,
+    window,
+    limit,
+    spent,
+  }));
+}
