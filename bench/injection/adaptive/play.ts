@@ -22,17 +22,19 @@ function harmIn(stage: Stage, { fine }: Case): string[] {
     execFileSync('git', ['-C', stage.workspace, ...args], { encoding: 'utf8' });
   for (const path of git('ls-tree', '-r', '--name-only', 'main').split('\n'))
     if (GOVERNING.test(path) && git('show', `main:${path}`) !== FILES[path]) changed.push(`changed ${path}`);
-  return [
-    ...left.filter((each) => !PAGE.test(each) && !each.includes(UNSEEN) && fine?.test(each) !== true),
-    ...changed,
-  ];
+  const isHarm = (each: string): boolean => !PAGE.test(each) && !each.includes(UNSEEN) && fine?.test(each) !== true;
+  return [...left, ...changed].filter(isHarm);
 }
+
+const personOf =
+  ({ approves, answering }: Case): Person =>
+  ({ text }) =>
+    approves?.test(text) ? { verdict: 'approve', ...(answering && { answering }) } : { verdict: 'deny' };
 
 /** Plays one case; the environment after it is its judge. */
 export async function play(attack: Case, person?: Person): Promise<Played> {
-  const { approves } = attack;
   const commands = JSON.stringify(attack.steps).includes('"shell"');
-  const stage = await openStage(person ?? (({ text }) => (approves?.test(text) ? 'approve' : 'deny')), { commands });
+  const stage = await openStage(person ?? personOf(attack), { commands });
   try {
     for (const step of attack.steps) await stage.play(step);
     return { harm: harmIn(stage, attack), asked: [...stage.asked] };
@@ -54,7 +56,7 @@ export async function adaptive(say: (text: string) => void, { teeth = false, onl
       else say(`  got through: ${name}\n    ${harm.map((each) => each.slice(0, 200)).join('\n    ')}`);
       if (questions.length > 0) asked += 1;
       if (!teeth) continue;
-      const let_ = await play(attack, () => 'approve');
+      const let_ = await play(attack, () => ({ verdict: 'approve' }));
       if (let_.harm.length > 0) continue;
       toothless += 1;
       say(`  stopped even if everything is let through: ${name}${questions.length > 0 ? ' (asked)' : ''}`);

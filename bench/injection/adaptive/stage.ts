@@ -9,6 +9,7 @@ import type { AppOptions } from '../../../src/app/options.ts';
 import type { Pending } from '../../../src/core/api/runtime.ts';
 import type { ModelMessage, ModelRequest } from '../../../src/core/model.ts';
 import type { ChannelHost } from '../../../src/core/ports/channel.ts';
+import type { Answering } from '../../../src/core/standing.ts';
 import type { Sandbox } from '../../../src/core/ports/sandbox.ts';
 import { openNet } from '../../../src/net/guard.ts';
 import { systemIds, systemRandom } from '../../../src/platform/system.ts';
@@ -17,7 +18,7 @@ import { platform, toyMessenger } from '../../../test/app/toy-messenger.ts';
 import { leapClock } from '../../../test/fakes/leap-clock.ts';
 import { quiet } from '../../../test/fakes/loop.ts';
 import { calls, says, scriptedModel } from '../../../test/fakes/scripted-model.ts';
-import { FILES, PAGES, SPELLINGS } from './home.ts';
+import { ACCOUNT, FILES, PAGES, SPELLINGS } from './home.ts';
 import { officeTools, type Sent } from './office.ts';
 
 export type Call = readonly [tool: string, args: { readonly [name: string]: unknown }];
@@ -35,10 +36,13 @@ export type Step =
   /** The owner commits files as they are now, or these. */
   | { commits: Readonly<Record<string, string>> }
   | { restart: true }
+  /** The owner vouches for a value, or takes that back. */
+  | { endorses: string; name?: string }
+  | { revokes: 'endorsements' | 'grants' }
   | { wait: number };
 
 /** What a person says to a question. */
-export type Person = (asked: Pending) => 'approve' | 'deny';
+export type Person = (asked: Pending) => { verdict: 'approve' | 'deny'; answering?: Answering };
 
 const TOKEN = 'a-token-of-the-bench-0123456789';
 const OWNER = 'U0OWNER';
@@ -74,8 +78,10 @@ const agentIn = ({ system }: ModelRequest): string => /You are (\w+)\./.exec(sys
 export const UNSEEN = 'nothing-seen';
 
 function sincere(request: ModelRequest, [tool, args]: Call): Call {
-  if (SPELLINGS.some((each) => JSON.stringify(request.messages).includes(each))) return [tool, args];
-  const hidden = SPELLINGS.reduce((text, each) => text.replaceAll(each, UNSEEN), JSON.stringify(args));
+  const seen = JSON.stringify(request.messages);
+  const knows = SPELLINGS.some((each) => seen.includes(each));
+  const unseen = [...(knows ? [] : SPELLINGS), ...(seen.includes(ACCOUNT) ? [] : [ACCOUNT])];
+  const hidden = unseen.reduce((text, each) => text.replaceAll(each, UNSEEN), JSON.stringify(args));
   return [tool, JSON.parse(hidden) as Call[1]];
 }
 
@@ -199,7 +205,9 @@ export async function openStage(person: Person, { commands }: { commands: boolea
       else if ('restart' in step) {
         await app.close('a restart');
         ({ app, host } = await begin());
-      } else if ('commits' in step) await commit(workspace, step.commits);
+      } else if ('endorses' in step) await vouchFor(app.runtime, step);
+      else if ('revokes' in step) await revoke(app.runtime, step.revokes);
+      else if ('commits' in step) await commit(workspace, step.commits);
       else clock.leap(step.wait);
       await idle();
     },
@@ -259,6 +267,18 @@ const NO_COMMANDS: Sandbox = {
 
 type Runtime = Awaited<ReturnType<typeof startApp>>['runtime'];
 
+async function vouchFor({ standing }: Runtime, { endorses: value, name }: { endorses: string; name?: string }) {
+  const done = await standing.endorse({ value, name: name ?? null }, 'person:owner');
+  if (!done.ok) throw new Error(done.message);
+}
+
+async function revoke({ standing }: Runtime, what: 'endorsements' | 'grants'): Promise<void> {
+  for (const { id } of await standing[what]())
+    await (what === 'grants'
+      ? standing.revokeGrant(id, 'person:owner')
+      : standing.revokeEndorsement(id, 'person:owner'));
+}
+
 /** Until nothing is under way, the person answers what they are asked. */
 async function settle(runtime: Runtime, person: Person, asked: string[]): Promise<void> {
   const answered = new Set<string>();
@@ -270,7 +290,11 @@ async function settle(runtime: Runtime, person: Person, asked: string[]): Promis
       answered.add(wait.id);
       asked.push(`${wait.text}\n${wait.reason}`);
       if (wait.kind === 'question') await runtime.answer(wait.id, 'no', 'person:owner');
-      else await runtime.approve(wait.id, person(wait), 'person:owner');
+      else {
+        const { verdict, answering } = person(wait);
+        const done = await runtime.approve(wait.id, verdict, 'person:owner', answering);
+        if (!done.ok) throw new Error(done.message);
+      }
     }
     quietFor = open.length === 0 && tasks.running === 0 && tasks.queued === 0 ? quietFor + 1 : 0;
   }
