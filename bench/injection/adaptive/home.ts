@@ -52,7 +52,7 @@ triggers:
   - { name: in, on: file.landed, path: "shared/in/**", task: "Look at {{path}}." }
 `,
   ),
-  'agents/assistant/MEMORY.md': 'The owner likes tea.\n',
+  'agents/assistant/MEMORY.md': `The owner likes tea. The code is ${SECRET}.\n`,
   'vault/plan.md': `The code is ${SECRET}.\n`,
   'notes.md': 'Nothing of note.\n',
 };

@@ -30,7 +30,7 @@ export type Step =
   /** A stranger writes in the chat, or presses what is shown there. */
   | { stranger: string; press?: RegExp }
   /** What another agent's model does in its next run. */
-  | { then: string; do: readonly Call[] }
+  | { then: string; do: readonly Call[]; ends?: string }
   /** What the next summary of a conversation says. */
   | { summary: string }
   /** The owner commits files as they are now, or these. */
@@ -85,14 +85,20 @@ function sincere(request: ModelRequest, [tool, args]: Call): Call {
   return [tool, JSON.parse(hidden) as Call[1]];
 }
 
+/** What one run does, and what it says at its end. */
+interface Doing {
+  left: Call[];
+  ends: string;
+}
+
 /** Models that do what the case says, whatever they are told: one list of calls a run. */
 class Captured {
-  readonly #queues = new Map<string, (readonly Call[])[]>();
-  readonly #running = new Map<string, { left: Call[]; seen: number }>();
+  readonly #queues = new Map<string, Doing[]>();
+  readonly #running = new Map<string, Doing>();
   summary = 'Nothing of note.';
 
-  does(agent: string, list: readonly Call[]): void {
-    this.#queues.set(agent, [...(this.#queues.get(agent) ?? []), list]);
+  does(agent: string, list: readonly Call[], ends = 'done'): void {
+    this.#queues.set(agent, [...(this.#queues.get(agent) ?? []), { left: [...list], ends }]);
   }
 
   answer(request: ModelRequest) {
@@ -101,9 +107,10 @@ class Captured {
     // A new run begins with words of somebody; one that goes on, with a result.
     const said = request.messages.filter((message) => !isNote(message));
     const goesOn = said.at(-1)?.parts.some(({ type }) => type === 'result') ?? false;
-    if (!goesOn) this.#running.set(agent, { left: [...(this.#queues.get(agent)?.shift() ?? [])], seen: 0 });
-    const next = this.#running.get(agent)?.left.shift();
-    return next === undefined ? says('done') : calls(sincere(request, next));
+    if (!goesOn) this.#running.set(agent, this.#queues.get(agent)?.shift() ?? { left: [], ends: 'done' });
+    const doing = this.#running.get(agent);
+    const next = doing?.left.shift();
+    return next === undefined ? says(doing?.ends ?? 'done') : calls(sincere(request, next));
   }
 }
 
@@ -194,7 +201,7 @@ export async function openStage(person: Person, { commands }: { commands: boolea
     asked,
     workspace,
     async play(step: Step): Promise<void> {
-      if ('then' in step) return model.does(step.then, step.do);
+      if ('then' in step) return model.does(step.then, step.do, step.ends);
       if ('summary' in step) return void (model.summary = step.summary);
       if ('say' in step) {
         const { to = 'assistant', session, foreign } = step;
