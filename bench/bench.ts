@@ -1,4 +1,4 @@
-// `npm run bench [-- --quick] [-- --network] [-- --egress] [-- --profile] [-- --beside DIR]`: Ruche beside a bare floor, in one run, in medians. It
+// `npm run bench [-- --quick] [-- --network] [-- --egress] [-- --tokens] [-- --profile] [-- --beside DIR]`: Ruche beside a bare floor, in one run, in medians. It
 // measures; it judges nothing but the aims. `--profile` keeps a flame graph; with `--beside` another checkout of Ruche is the floor.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { inside } from './inside.ts';
 import { Lab } from './lab.ts';
 import * as network from './network.ts';
 import * as sections from './sections.ts';
+import { officeTokens } from './tokens.ts';
 import { tableText, type Row } from './table.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -65,6 +66,7 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     network: { type: 'boolean', default: false },
     egress: { type: 'boolean', default: false },
+    tokens: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
     beside: { type: 'string' },
   },
@@ -132,6 +134,10 @@ async function measure(lab: Lab, plan: Plan): Promise<Row[]> {
   return rows;
 }
 
+if (options.tokens) {
+  console.log(await officeTokens());
+  process.exit();
+}
 for (const folder of beside === null ? [root] : [root, beside])
   execFileSync(process.execPath, [join(folder, 'scripts', 'build.ts'), '--if-stale'], { stdio: 'inherit' });
 if (profile !== null) mkdirSync(profile, { recursive: true });

@@ -39,6 +39,7 @@ export const SUITES: readonly Suite[] = [
   {
     name: 'random',
     paths: [
+      'test/accounts/mail/property.test.ts',
       'test/agent/file-labels.test.ts',
       'test/agent/random.test.ts',
       'test/agent/task-trees.test.ts',

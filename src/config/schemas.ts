@@ -210,6 +210,10 @@ const models = <Entry extends z.ZodType>(provider: Entry) =>
       standard: tier.describe('Models for everyday work, in order of preference.').optional(),
       strong: tier.describe('Models for hard work, in order of preference.').optional(),
       routing: routingSchema.optional(),
+      sparing: z
+        .boolean()
+        .describe('false: every result of a tool is sent again with each request; true unless given.')
+        .optional(),
     })
     .describe(
       'Without models those that are found are used: a key in the environment or in home, or Ollama; else the demo.',

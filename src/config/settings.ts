@@ -170,6 +170,12 @@ function tiersOf(models: { light?: string[]; standard?: string[]; strong?: strin
 
 type Given = z.infer<ReturnType<typeof settingsSchema>>;
 
+/** Who is asked for what, and what is sent. */
+const askingOf = ({ routing, sparing }: NonNullable<Given['models']> = {}): Pick<Settings, 'routing' | 'sparing'> => ({
+  ...(routing === undefined ? {} : { routing: routingOf(routing) }),
+  ...(sparing === false ? { sparing } : {}),
+});
+
 const providersOf = (all: NonNullable<NonNullable<Given['models']>['providers']>): ProviderSettings[] =>
   Object.entries(all).map(([name, given]): ProviderSettings => ({
     name,
@@ -244,7 +250,7 @@ export function parseSettings(
       ...(quiet === null ? {} : { quiet: quiet.quiet }),
       providers,
       tiers: tiersOf(tiers),
-      ...(routing === undefined ? {} : { routing: routingOf(routing) }),
+      ...askingOf(value.models),
       rules: rules.map(toRule),
       ...(value.policy?.contacts === undefined ? {} : { contacts: value.policy.contacts }),
       channels,

@@ -160,6 +160,8 @@ export interface Settings {
   tiers: { light: readonly string[]; standard: readonly string[]; strong: readonly string[] };
   /** Who does which steps; absent: the light tier all but the agents' own thinking. */
   routing?: Routing;
+  /** False: every result is sent again with each request. */
+  sparing?: false;
   rules: readonly Rule[];
   /** Addresses and URLs that the owner approves as destinations, whatever a run has read. */
   contacts?: readonly string[];

@@ -18,7 +18,7 @@ import type { Hold, Reached, Spend } from '../core/ports/spend.ts';
 import type { Store } from '../core/ports/store.ts';
 import { addressOf, OWNER, placeOf } from '../core/recipient.ts';
 import { putJson } from '../core/records/json-blob.ts';
-import { matterRaised } from '../core/records/matter.ts';
+import { answeredKey, matterRaised, settledBy } from '../core/records/matter.ts';
 import type { Task } from '../core/task.ts';
 import { openWall, type Wall } from '../core/time/wall.ts';
 import { accountsOf, type Needs, needsOf } from './accounts.ts';
@@ -219,7 +219,7 @@ export class Spending implements Spend {
 
   /** One matter for each limit and window, however many runs meet it and however often the process starts. */
   async #raise(what: string, text: string): Promise<void> {
-    const about = what.replaceAll(/[^A-Za-z0-9.]+/g, '-');
+    const about = aboutOf(what);
     if (this.#told.has(about)) return;
     this.#told.add(about);
     const { store, log } = this.#deps;
@@ -288,8 +288,10 @@ export class Spending implements Spend {
       const from = this.#from(needs, clock.now());
       const { day } = this.#spans(clock.now());
       if (this.#reading === null && covers(this.#read, zone(), from, needs)) {
-        if (day !== this.#day) this.#ledger.prune(this.#spans(clock.now()), this.#ended);
+        if (day === this.#day) return;
         this.#day = day;
+        this.#ledger.prune(this.#spans(clock.now()), this.#ended);
+        void settlePast(this.#deps, Object.values(this.#spans(clock.now())));
         return;
       }
       this.#reading ??= this.#readPast(needs, from, zone()).finally(() => (this.#reading = null));
@@ -387,6 +389,33 @@ export class Spending implements Spend {
     if (from === `person:${OWNER}`) return OWNER;
     const place = placeOf(from, governance().settings.channels);
     return place === null ? from : addressOf(place);
+  }
+}
+
+/** What a matter is about, as part of its id. */
+const aboutOf = (what: string): string => what.replaceAll(/[^A-Za-z0-9.]+/g, '-');
+
+/** How long ago a matter of a month that has ended was raised, at most, in milliseconds. */
+const SETTLED_MS = 70 * 86_400_000;
+
+/** Closes what the owner was told of windows that are over. */
+async function settlePast(
+  { store, clock, log }: Pick<SpendDeps, 'store' | 'clock' | 'log'>,
+  now: readonly string[],
+): Promise<void> {
+  const open = now.map(aboutOf);
+  try {
+    for await (const event of store.read({ types: ['matter.raised'], reverse: true })) {
+      if (event.type !== 'matter.raised' || event.data.kind !== 'budget') continue;
+      if (event.at < clock.now() - SETTLED_MS) break;
+      const { about, matter } = event.data;
+      const [, span] = /-((?:hour|day|month)-[\dT-]+?)(?:-80)?$/.exec(about) ?? [];
+      if (span === undefined || open.includes(span) || (await store.byKey(answeredKey(matter))) !== null) continue;
+      const settled = settledBy(event, (subject) => putJson(store, { text: 'The window is over.' }, subject));
+      await store.commit({ events: [settled], sync: false });
+    }
+  } catch (error) {
+    log.warn({ error: String(error) }, 'matters of past budgets are left open');
   }
 }
 

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Rule } from '../../src/core/policy.ts';
 import type { Tool } from '../../src/core/ports/tool.ts';
+import type { Standing } from '../../src/pending/standing.ts';
+import { approve } from '../../src/pending/approve.ts';
+import { Mortal } from '../fakes/mortal.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { calls, says } from '../fakes/scripted-model.ts';
 import { onDisk, withLoop } from './with-loop.ts';
@@ -240,3 +243,30 @@ test('a use that is on record is one after a restart, too', () =>
     },
     { store: onDisk },
   ));
+
+test('a kill leaves the answer with all that was given beside it, or nothing of it', async () => {
+  for (const after of [false, true])
+    await withMail([calls(mail('a@x.org')), says('done')], async (loop) => {
+      const waiting = await loop.send('go');
+      const mortal = new Mortal();
+      const { store, alive } = mortal.begin(loop.store);
+      mortal.dieAt(1, after);
+      const { clock, ids, redact, standing } = loop.deps;
+      const answerHeld = () => Promise.reject(new Error('none is held'));
+      const deps = { store, clock, ids, redact, answerHeld, standing: standing as Standing, person: () => 'owner' };
+      const answering = { scope: 'standing', count: 2, vouch: ['to'] } as const;
+      void approve(deps, waitOf(waiting), 'approve', 'owner', answering);
+      if (!alive.aborted) await new Promise<void>((resolve) => alive.addEventListener('abort', () => resolve()));
+      if (after) await loop.settled(waiting.task);
+      const types = (await loop.events()).map(({ type }) => type);
+      const kept = (['approval.answered', 'grant.given', 'value.endorsed'] as const).map((type) =>
+        types.includes(type),
+      );
+      assert.deepEqual(kept, [after, after, after]);
+      const again = await loop.runtime.approve(waitOf(waiting), 'approve', 'owner', answering);
+      assert.equal(again.ok, !after);
+      await loop.settled(waiting.task);
+      assert.equal((await loop.runtime.standing.grants()).length, 1);
+      assert.equal((await loop.runtime.standing.endorsements()).length, 1);
+    });
+});

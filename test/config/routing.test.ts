@@ -17,6 +17,7 @@ test('routing names tiers and models by kind of step and by rule', () => {
   const rule = '{ id: home, labels: [private], steps: [turn, compact], use: demo/demo }';
   const { settings, problems } = parseSettings(routed(`compact: standard\nrules:\n  - ${rule}`), 'ruche.yaml', KNOWN);
   assert.deepEqual(problems, []);
+  assert.equal(parseSettings('models: { sparing: false }', 'ruche.yaml', KNOWN).settings?.sparing, false);
   assert.deepEqual(settings?.routing, {
     steps: { compact: 'standard' },
     rules: [{ id: 'home', labels: ['private'], steps: ['turn', 'compact'], use: 'demo/demo' }],

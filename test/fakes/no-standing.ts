@@ -1,5 +1,5 @@
 import type { Vouching } from '../../src/agent/run/deps.ts';
-import type { StandingDesk } from '../../src/core/standing.ts';
+import type { Answering, GrantView, StandingDesk } from '../../src/core/standing.ts';
 
 /** Nobody has granted or endorsed anything. */
 export const noStanding: StandingDesk & Vouching = {
@@ -14,3 +14,18 @@ export const noStanding: StandingDesk & Vouching = {
   endorse: async () => ({ ok: false, message: 'Nobody can endorse here.' }),
   revokeEndorsement: async () => null,
 };
+
+/** The grants of a scene, which are gone once they are revoked. */
+export const standingOf = (scene: { grants: GrantView[]; asked: string[] }): StandingDesk => ({
+  ...noStanding,
+  grants: async () => scene.grants,
+  async revokeGrant(id) {
+    scene.asked.push(`revoke ${id}`);
+    scene.grants = scene.grants.filter((each) => each.id !== id);
+    return 'done';
+  },
+});
+
+/** What was answered, and what was said beside it. */
+export const withMore = (answer: string, more: Answering): string =>
+  Object.keys(more).length === 0 ? answer : `${answer} ${JSON.stringify(more)}`;

@@ -11,9 +11,11 @@ import { Spending } from '../../src/spend/spending.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { anAgent, governing, SETTINGS } from '../fakes/governance.ts';
 import { quiet } from '../fakes/loop.ts';
+import { until } from '../fakes/until.ts';
 
 const NEVER = new AbortController().signal;
 const REF = { hash: 'h', size: 1, subject: 's' };
+const DAY = 86_400_000;
 const START = Date.parse('2026-11-30T10:00:00Z');
 
 const budget = (limits: Budget['limits']): Budget => ({ limits, onExceed: 'stop' });
@@ -40,6 +42,7 @@ async function openBook(governance: Governance) {
     tell(result.events);
   };
   return {
+    store,
     commit,
     get spending(): Spending {
       return spending;
@@ -185,6 +188,60 @@ test('50 calls at once wait for each other, and each that fits in the end is mad
   assert.ok(most <= 1 + 1e-9, `${most}`);
   // After 27 answers 0.81 are spent, and no further call of 0.20 fits.
   assert.deepEqual([Math.round(spent * 100), refused], [81, 23]);
+});
+
+test('the owner is told once in a window, at 80 %, and it closes itself when the window is over', async () => {
+  const book = await openBook(governing([anAgent({ name: 'a', budget: budget({ usd: { day: 1 } }) })]));
+  const spend = async (run: string): Promise<void> => {
+    const hold = await book.spending.reserve(
+      { run, step: 1, by: spender('a'), costs: [{ usd: 0.1, tokens: 1 }] },
+      NEVER,
+    );
+    assert.ok(!isReached(hold));
+    book.spending.settle(hold, { usd: 0.1, tokens: 1 });
+  };
+  const matters = async (type: 'matter.raised' | 'matter.settled'): Promise<string[]> =>
+    (await Array.fromAsync(book.store.read({ types: [type] }))).flatMap((event) =>
+      'matter' in event.data && event.data.matter !== null ? [event.data.matter] : [],
+    );
+  for (let n = 0; n < 9; n++) await spend(`r${n}`);
+  assert.deepEqual(await matters('matter.raised'), ['mat_budget_agent-a-usd-day-2026-11-30-80']);
+  assert.deepEqual(await matters('matter.settled'), []);
+  book.kill();
+  book.pass(DAY);
+  await spend('later');
+  await until(async () => (await matters('matter.settled')).length === 1);
+  assert.equal((await matters('matter.raised')).length, 1);
+});
+
+test('bytes that left count for their agent, also those of before a start', async () => {
+  const book = await openBook(governing([anAgent({ name: 'a', budget: budget({ bytesOut: { day: 1_000 } }) })]));
+  const by = spender('a');
+  const sent = (bytesOut: number) => ({
+    type: 'net.sent' as const,
+    data: {
+      who: 'tool:fetch',
+      agent: 'a',
+      run: 'r',
+      host: 'x.org',
+      port: 443,
+      kind: 'request' as const,
+      bytesOut,
+      bytesIn: 0,
+      outcome: 'ok' as const,
+      started: START,
+      ms: 1,
+    },
+  });
+  await book.commit(sent(600), 'r', 'a');
+  assert.equal(await book.spending.room(by), null);
+  await book.commit(sent(500), 'r', 'a');
+  const full = await until(() => book.spending.room(by));
+  assert.deepEqual([full.account.meter, full.spent], ['bytesOut', 1_100]);
+  book.kill();
+  assert.equal((await book.spending.room(by))?.spent, 1_100);
+  book.pass(DAY);
+  assert.equal(await book.spending.room(by), null, 'a new day');
 });
 
 test('windows are those of the clock on the wall', () => {

@@ -7,9 +7,10 @@ import { LABELS, reasonWords } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
 import { useAct } from './act.tsx';
+import { Behind, Verdict } from './agree.tsx';
 import { AnswerForm } from './answer-form.tsx';
 import { Climb } from './climb.tsx';
-import { Ago, Button, Plain } from './small.tsx';
+import { Ago, Plain } from './small.tsx';
 import { gist } from './step.tsx';
 import { useItem } from './steps.tsx';
 
@@ -40,8 +41,6 @@ function changedFiles({ tool, changes }: Pending): string | null {
 
 /** `within`: the conversation it belongs to is around it already. */
 export function Approval({ of, within = false }: { of: Pending; within?: boolean }): JSX.Element {
-  const { api } = useApp();
-  const { act, trouble } = useAct();
   const changed = changedFiles(of);
   return (
     <article aria-label={`Approval: ${changed === null ? of.tool : `a change of ${changed}`}`}>
@@ -58,17 +57,10 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
         <Plain text={reasonWords(of.reason)} />
       </p>
       {of.task !== null && <Sources task={of.task} />}
+      <Behind of={of} />
       <Climb about={of.id} />
-      {trouble}
-      <div class="row">
-        <Button kind="primary" onClick={() => act(() => api.approve(of.id, 'approve'), 'Approved')}>
-          Approve exactly this
-        </Button>
-        <Button kind="danger" onClick={() => act(() => api.approve(of.id, 'deny'), 'Denied')}>
-          Deny
-        </Button>
-        {of.task !== null && <a href={href({ name: 'item', task: of.task })}>What led to it</a>}
-      </div>
+      <Verdict of={of} />
+      {of.task !== null && <a href={href({ name: 'item', task: of.task })}>What led to it</a>}
     </article>
   );
 }

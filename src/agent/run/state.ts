@@ -15,7 +15,7 @@ import {
 import type { BlobRef } from '../../core/blob.ts';
 import type { Manifest, Placed, Rebase, ToolRecord } from './blobs.ts';
 import { type CallState, newCalls } from './call.ts';
-import { addLabels, callWords } from './sources.ts';
+import { addLabels, callWords, newLabels } from './sources.ts';
 import type { KeptRecord } from '../../core/policy.ts';
 
 /** `by`: who has answered, and `raised` whether to raise it. */
@@ -302,7 +302,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
     case 'model.called': {
       if (event.data.purpose !== 'turn') return;
       // Its instructions may have become another's since it began.
-      addLabels(state, event.labels, 'the instructions of its agent');
+      addLabels(state, newLabels(state, event.labels), 'the instructions of its agent');
       const manifest = content as Manifest;
       const { messages, turnFrom, whole = {} } = manifest;
       state.messages = messages.map((ref, at) => whole[at] ?? ref).slice(turnFrom);
@@ -386,7 +386,7 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.base = event.data.to;
       return;
     case 'message.taken':
-      addLabels(state, event.labels, 'a message that came meanwhile');
+      addLabels(state, newLabels(state, event.labels), 'a message that came meanwhile');
       state.arrived.push(event.data.content);
       state.absorbed.push(event.data.task);
       return;

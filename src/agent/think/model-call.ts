@@ -213,8 +213,9 @@ async function gather(
   time: readonly BlobRef[],
   size: Pick<Sequence, 'head' | 'window'>,
 ): Promise<Standing & { turnFrom: number; cold: boolean }> {
-  const { log } = turn;
+  const { deps, log } = turn;
   const { state } = log;
+  const spares = deps.governance().settings.sparing !== false;
   const { summary, messages: earlier } = conversation;
   const gathered: Gathered = { refs: [], messages: [] };
   const before = [...(summary === null ? [] : [summary]), ...earlier.map(({ ref }) => ref)];
@@ -227,11 +228,12 @@ async function gather(
   await lengthen(turn, gathered, [...before, ...state.messages]);
   if (state.calls.length > 0) {
     const results = resultsMessage(state);
-    const seen = mayRefer(results) ? standing(turn, gathered, sequence).messages : [];
-    await lengthen(turn, gathered, [log.put(referring(results, seen))]);
+    const seen = spares && mayRefer(results) ? standing(turn, gathered, sequence).messages : [];
+    await lengthen(turn, gathered, [log.put(spares ? referring(results, seen) : results)]);
   }
   await lengthen(turn, gathered, [...time, ...state.arrived]);
-  return { ...standing(turn, gathered, sequence), turnFrom, cold };
+  const stood = spares ? standing(turn, gathered, sequence) : { ...gathered, whole: {} };
+  return { ...stood, turnFrom, cold };
 }
 
 /** What an image costs at most providers, at its largest. */

@@ -1,6 +1,13 @@
 import type { AgentTurn, Turn } from '../run/deps.ts';
 import { accountId, accountText, amountText, type Cost } from '../../core/budget.ts';
-import { type ModelChoice, type ModelErrorKind, type Tier, TIERS, type Usage } from '../../core/model.ts';
+import {
+  type ModelChoice,
+  type ModelErrorKind,
+  type ModelMessage,
+  type Tier,
+  TIERS,
+  type Usage,
+} from '../../core/model.ts';
 import { type Hold, isReached, type Reached } from '../../core/ports/spend.ts';
 import { askedKey, LIMIT_REASON } from '../../core/records/matter.ts';
 import { isEnded } from '../../core/task.ts';
@@ -11,21 +18,24 @@ import { IMAGE_TOKENS, imagesIn, type Outcome, type Prepared } from './model-cal
 
 /** Tokens that an answer may have where a budget counts it: the most first, then what still fits in what is left. */
 const OUTPUTS = [16_000, 8_000, 4_000, 2_000, 1_000];
-/** Bytes that a token of a message stands for at least, and tokens that a provider may put around one. */
+/** Tokens that a provider may put around a message, and what else may have come to a prompt since the last request of its run. */
 const AROUND = 16;
-/** UTF-8 bytes of the four characters that we take for a token, at most. */
-const BYTES = 12;
+const SLACK = 1_000;
 
-/** Tokens of input that a request has at most: no token is shorter than a byte, and the provider has counted what it saw before. */
+/**
+ * Tokens of input that a request has at most: no token is shorter than a byte. What was in the last request the provider has
+ * counted; since then it got no longer but by the answer and what follows it.
+ */
 export function mostInput(prepared: Prepared, choice: ModelChoice, state: RunState | null): number {
   const { system, tools, messages } = prepared.request;
-  const bytes = Buffer.byteLength(JSON.stringify([system, tools, messages]));
-  const images = imagesIn(messages).length * IMAGE_TOKENS * 2;
-  const written = bytes + images + (messages.length + tools.length + 1) * AROUND;
-  const asked = state?.model === `${choice.provider}/${choice.model}` ? state.lastAsked : 0;
-  const more = prepared.tokens - asked;
-  const known = state && asked > 0 && more >= 0 ? state.lastInput + more * BYTES + images + AROUND : Infinity;
-  return Math.ceil(Math.min(written, known, choice.window));
+  const most = (parts: unknown, of: readonly ModelMessage[]): number =>
+    Buffer.byteLength(JSON.stringify(parts)) + imagesIn(of).length * IMAGE_TOKENS * 2 + of.length * AROUND;
+  const all = most([system, tools, messages], messages) + tools.length * AROUND;
+  const counted = state?.model === `${choice.provider}/${choice.model}` ? state.lastInput : 0;
+  const last = messages.findLastIndex(({ role }) => role === 'assistant');
+  const since = messages.slice(Math.max(0, last));
+  const known = counted > 0 && last >= 0 ? counted + most(since, since) + SLACK : Infinity;
+  return Math.ceil(Math.min(all, known, choice.window));
 }
 
 /** The most a call can cost: all of it new, or put into the provider's cache, whichever is dearer. */
