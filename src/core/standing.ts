@@ -51,8 +51,6 @@ export interface AskedAbout {
   /** What the run has cost so far, in USD; `unpriced`: at least that. */
   costUsd: number;
   unpriced?: true;
-  /** What would change, where the tool can show it. */
-  difference?: string;
 }
 
 /** Approvals of the same kind after which a standing grant is offered. */

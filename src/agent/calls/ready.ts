@@ -15,6 +15,7 @@ import type { Change, Files } from '../../core/files.ts';
 import { ownerAddresses } from '../../core/recipient.ts';
 import type { Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
+import { workspacePath } from '../../core/text/paths.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
 import { isForeign } from '../../core/extract.ts';
 import { unknownText } from '../../core/text/unknown.ts';
@@ -248,6 +249,19 @@ export async function viewOf(turn: AgentTurn): Promise<Files> {
   return deps.workspace.files(base, [...pinned, ...changes.values()]);
 }
 
+/** What stands where the call goes: the difference that a person has approved is against this. */
+export async function blobsOf(
+  files: Files,
+  { facts }: Pick<ReadyCall, 'facts'>,
+): Promise<Record<string, string | null>> {
+  const blobs: Record<string, string | null> = {};
+  for (const raw of facts.paths ?? []) {
+    const checked = workspacePath(raw);
+    if (checked.ok) blobs[checked.path] = (await files.stat(checked.path))?.oid ?? null;
+  }
+  return blobs;
+}
+
 async function pinsOver(turn: AgentTurn, base: string): Promise<Change[]> {
   const { deps } = turn;
   const skills = skillsFor(turn);
@@ -256,19 +270,29 @@ async function pinsOver(turn: AgentTurn, base: string): Promise<Change[]> {
 }
 
 /**
- * What an approval is bound to: tool, arguments and, for a command, the bytes of every file it could start, those that
- * are pinned (`pinnedNames`) among them. Nobody else
+ * What an approval is bound to: tool, arguments, the files that a difference was shown against and, for a command, the bytes
+ * of every file it could start, those that are pinned (`pinnedNames`) among them. Nobody else
  * can change the run's view, so naming base and overlay binds them all; what is run is compared once more.
  */
-export function boundCall(log: RunLog, { call, tool, input }: ReadyCall, skills: readonly string[]): string {
+export function boundCall(
+  log: RunLog,
+  { call, tool, input }: ReadyCall,
+  { skills = [], was = null }: Around = {},
+): string {
   const { base, changes } = log.state;
   const overlay = [...changes.values()].map(({ path, oid, mode }) => ({ path, oid, mode }));
   // Nothing more is said where there are none: what was asked before there were skills stays valid.
   const pinned = skills.length > 0 ? { skills } : {};
-  return canonicalJson({ tool: call.tool, input, view: tool.effect === 'exec' ? { base, overlay, ...pinned } : null });
+  return canonicalJson({ tool: call.tool, input, view: tool.effect === 'exec' ? { base, overlay, ...pinned } : was });
 }
 
-export function showCall(log: RunLog, ready: ReadyCall, skills: readonly string[]): ShownCall {
+/** What an approval is bound to beside the call: skills and scripts a command could start; the files a difference is against. */
+interface Around {
+  skills?: readonly string[];
+  was?: Record<string, string | null> | null;
+}
+
+export function showCall(log: RunLog, ready: ReadyCall, around: Around = {}): ShownCall {
   // Null stands for an argument that was not given.
   const given = Object.entries(ready.input as Record<string, unknown>).filter(([, value]) => value !== null);
   const { url, paths = [] } = ready.facts;
@@ -279,5 +303,5 @@ export function showCall(log: RunLog, ready: ReadyCall, skills: readonly string[
     // Nor may a line of a text look like the next argument.
     return `${name}: ${visible(text).replaceAll('\n', '\n  ')}`;
   });
-  return { text: [ready.call.tool, ...lines].join('\n'), bound: boundCall(log, ready, skills) };
+  return { text: [ready.call.tool, ...lines].join('\n'), bound: boundCall(log, ready, around) };
 }
