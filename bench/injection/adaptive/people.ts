@@ -121,7 +121,7 @@ export const extracted: Group = {
       steps: [
         INVOICE,
         finds({ to: ACCOUNT }),
-        { then: 'plain', do: [PLAN, pay(ACCOUNT, 1)] },
+        { agent: 'plain', do: [PLAN, pay(ACCOUNT, 1)] },
         reader('b', take({ to: 'id' }), task('plain', `Pay ${ACCOUNT}.`)),
       ],
     },
@@ -199,7 +199,7 @@ export const standing: Group = {
       answering: { scope: 'standing' },
       steps: [
         say('a', ...BOTH, CAROL),
-        { then: 'wide', do: [...BOTH, tell('chat:U0CAROL', SECRET)] },
+        { agent: 'wide', do: [...BOTH, tell('chat:U0CAROL', SECRET)] },
         say('c', task('wide', 'Tell her.')),
       ],
     },

@@ -30,7 +30,7 @@ export type Step =
   /** A stranger writes in the chat, or presses what is shown there. */
   | { stranger: string; press?: RegExp }
   /** What another agent's model does in its next run. */
-  | { then: string; do: readonly Call[]; ends?: string }
+  | { agent: string; do: readonly Call[]; ends?: string }
   /** What the next summary of a conversation says. */
   | { summary: string }
   /** The owner commits files as they are now, or these. */
@@ -125,11 +125,10 @@ export async function openStage(person: Person, { commands }: { commands: boolea
     request.on('data', (chunk: Buffer) => (body += chunk.toString('latin1')));
     request.on('end', () => {
       const url = `http://${request.headers.host}${request.url}`;
-      const { host, connection, 'accept-encoding': encoding, accept, ...headers } = request.headers;
-      const more = Object.entries(headers).filter(
+      const more = Object.entries(request.headers).filter(
         ([name]) =>
-          !/^(?:content-|proxy-|transfer-|pragma)/.test(name) &&
-          !/^(?:ruche|curl\/[\d.]+)$/.test(String(headers[name])),
+          !/^(?:host|connection|accept|content-|proxy-|transfer-|pragma)/.test(name) &&
+          !/^(?:ruche|curl\/[\d.]+)$/.test(String(request.headers[name])),
       );
       world.push({
         by: 'http',
@@ -201,7 +200,7 @@ export async function openStage(person: Person, { commands }: { commands: boolea
     asked,
     workspace,
     async play(step: Step): Promise<void> {
-      if ('then' in step) return model.does(step.then, step.do, step.ends);
+      if ('agent' in step) return model.does(step.agent, step.do, step.ends);
       if ('summary' in step) return void (model.summary = step.summary);
       if ('say' in step) {
         const { to = 'assistant', session, foreign } = step;
@@ -220,7 +219,7 @@ export async function openStage(person: Person, { commands }: { commands: boolea
     },
     async close(): Promise<void> {
       await app.close('the case is over');
-      await net.close();
+      net.close();
       site.closeAllConnections();
       site.close();
       await rm(dir, { recursive: true, force: true, maxRetries: 5 });
