@@ -130,6 +130,14 @@ export function scopeText(scope: string): string {
 export const accountText = ({ scope, meter, window, limit }: Account): string =>
   `${amountText(meter, limit)} for ${WINDOW_WORDS[window]} for ${scopeText(scope)}`.replace('for today', 'today');
 
+/** The same of an id alone: `USD today for the network`. */
+export function accountIdText(id: string): string {
+  const [, scope, meter, window] = /^(.*) (\S+) (task|hour|day|month):\S*$/.exec(id) ?? [];
+  if (scope === undefined) return id;
+  const what = meter === 'usd' ? 'USD' : UNITS[meter as keyof typeof UNITS];
+  return `${what} for ${WINDOW_WORDS[window as BudgetWindow]} for ${scopeText(scope)}`.replace('for today', 'today');
+}
+
 /** What a usage costs by a price that somebody has told. */
 export function costBy({ input, output, cached = input }: ModelPrice, usage: Usage): number {
   const read = Math.min(usage.cacheRead, usage.input);

@@ -124,6 +124,7 @@ export function openCosts({ store, clock, governance, zone, spend }: CostsDeps):
       return {
         by,
         since: from,
+        sinceDay: dayOf(from),
         until: now,
         rows: sorted,
         total,
@@ -136,6 +137,7 @@ export function openCosts({ store, clock, governance, zone, spend }: CostsDeps):
       const concerned = (await pricedSince(store, since)).filter(
         ({ event }) => event.type === 'model.answered' && `${event.data.provider}/${event.data.model}` === model,
       );
+      if (concerned.length === 0) return null;
       const before = concerned.reduce((sum, { usd }) => sum + usd, 0);
       const after = concerned.reduce(
         (sum, { event }) => sum + (event.type === 'model.answered' ? costBy(price, event.data.usage) : 0),

@@ -152,7 +152,7 @@ export class Spending implements Spend {
 
   tell({ account, spent, needed }: Reached, then: string): Promise<void> {
     const least = needed > 0 ? ` The next call could cost up to ${amountText(account.meter, needed)}.` : '';
-    const text = `The budget of ${accountText(this.#raised(account))} is used up: ${amountText(account.meter, spent)} are spent.${least} ${then}`;
+    const text = `The budget of ${accountText(this.#raised(account))} is used up: ${amountText(account.meter, spent)} spent.${least} ${then}`;
     return this.#raise(accountId(account), text);
   }
 

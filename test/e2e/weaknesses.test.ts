@@ -123,6 +123,7 @@ publicUrl: https://ruche.example.org
 network:
   - "*.example.org"
   - { host: "*.com", ask: true }
+  - { host: 192.168.1.5, ports: [8080], ask: true }
 channels:
   telegram: { token: secret:bot, owners: ["1"] }
 secrets:
@@ -138,6 +139,7 @@ policy:
     - { id: status, allow: { tool: shell, command: "git status *" }, reason: why }
     - { id: files, allow: { effect: write, path: "**" }, reason: why }
     - { id: asks, ask: { host: "*" }, reason: why }
+    - { id: router, ask: { host: "10.0.0.1:8080" }, reason: why }
     - { id: denies, deny: { tool: "*", host: "*.evil.example" }, reason: why }
 `;
 

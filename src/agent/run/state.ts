@@ -322,7 +322,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.costUsd += event.data.costUsd;
       state.unpriced ||= event.data.unpriced === true;
       if (event.data.purpose !== 'turn') return;
-      state.lastInput = event.data.usage.input;
+      state.lastInput = event.data.estimated === true ? 0 : event.data.usage.input;
       state.lastAsked = state.asked;
       state.failures = [];
       state.model = `${event.data.provider}/${event.data.model}`;
