@@ -1,7 +1,6 @@
-import { labelling } from '../calls/labels.ts';
 import type { Turn } from '../run/deps.ts';
 import type { Change } from '../../core/files.ts';
-import { type Label, unionLabels } from '../../core/labels.ts';
+import { isPrivatePath, type Label, unionLabels } from '../../core/labels.ts';
 import type { MergedFile } from '../../core/ports/workspace.ts';
 import { LABELS_SUBJECT, type LabelledFile } from '../../core/records/file-labels.ts';
 import { putJson } from '../../core/records/json-blob.ts';
@@ -37,8 +36,10 @@ export async function keepLabels(turn: Turn, changes: readonly Change[]): Promis
 async function cleanContent({ deps, log }: Turn): Promise<ReadonlySet<string>> {
   const entries = await deps.workspace.files(log.state.base, []).list('');
   // What is private by its path has no label on record.
-  const { labelsOf } = labelling(deps);
-  const labelled = new Set(entries.filter((entry) => labelsOf(entry).length > 0).map(({ oid }) => oid));
+  const { privatePaths } = deps.governance().settings;
+  const isLabelled = (entry: (typeof entries)[number]): boolean =>
+    deps.fileLabels.of(entry).length > 0 || isPrivatePath(entry.path, privatePaths);
+  const labelled = new Set(entries.filter(isLabelled).map(({ oid }) => oid));
   return new Set(entries.flatMap(({ oid }) => (labelled.has(oid) ? [] : [oid])));
 }
 
