@@ -157,12 +157,13 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
     .action((id: string, flags: Flags) =>
       act(flags, async (options) => (await import('./ask.ts')).decide(io, options, id, 'approve', flags)),
     );
-  asking('deny <id> [reason...]', 'deny the request with this id; the agent is told the reason').action(
-    (id: string, reason: string[], flags: Flags) =>
+  asking('deny <id> [reason...]', 'deny the request with this id; the agent is told the reason')
+    .option('--note <text>', 'the same as a reason')
+    .action((id: string, reason: string[], flags: Flags) =>
       act(flags, async (options) =>
-        (await import('./ask.ts')).decide(io, options, id, 'deny', flags, reason.join(' ').trim()),
+        (await import('./ask.ts')).decide(io, options, id, 'deny', flags, reason.join(' ').trim() || flags.note),
       ),
-  );
+    );
   command('chat [agent]', 'talk to an agent in the terminal')
     .option('--session <id>', 'continue this conversation')
     .option('--verdicts', 'take the lines yes and no from a pipe as verdicts on approvals')
