@@ -69,8 +69,6 @@ function add(row: CostRow, { event, usd, unpriced }: Priced): void {
 
 const agentOf = ({ actor }: Answer): string => actor.replace(/^agent:/, '');
 
-const NOBODY = '-';
-
 /** What the network costs and may cost, by the record. */
 export function openCosts({ store, clock, governance, zone, spend }: CostsDeps): CostDesk {
   let known: { zone: string; wall: Wall } | null = null;
@@ -89,7 +87,7 @@ export function openCosts({ store, clock, governance, zone, spend }: CostsDeps):
     if (by === 'agent' || by === 'queue') return agentOf(event);
     const run = runOfStream(event.stream);
     const spender = run === null ? null : await spend.ofRun(run);
-    return (by === 'task' ? spender?.root : spender?.person) ?? NOBODY;
+    return by === 'task' ? (spender?.root ?? 'no task') : (spender?.person ?? 'no person');
   };
   const monthOf = (now: number): { from: number; to: number } => {
     const wall = wallNow();

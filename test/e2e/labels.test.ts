@@ -59,7 +59,7 @@ policy:
     );
     assert.match(
       (await home.cli('show', 'saved.md')).out,
-      /A change by .* cleared what a run had brought in: commit [0-9a-f]{10}\n$/,
+      / cleared the labels of a run's text with commit [0-9a-f]{10}, [^\n]*\n$/,
     );
     const { cleared } = JSON.parse((await home.cli('show', 'saved.md', '--json')).out) as FileOrigin;
     assert.equal(cleared?.commit, home.git('rev-parse', 'main').trim());

@@ -1,7 +1,7 @@
 import type { Event, EventOf } from '../../core/event.ts';
 import type { Change } from '../../core/files.ts';
 import { idIn } from '../../core/ids.ts';
-import type { Label } from '../../core/labels.ts';
+import { type Label, unionLabels } from '../../core/labels.ts';
 import type { LabelSource } from '../../core/standing.ts';
 import {
   type FileRef,
@@ -170,10 +170,14 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
 
 const NOBODY = 'Nobody answered in time, so this call was denied.';
 
-/** What the run writes comes from all it has read. */
-function mark({ marks, labels }: RunState, { path, oid }: Change): void {
-  if (oid === null || labels.length === 0) marks.delete(path);
-  else marks.set(path, labels);
+/** What the run writes, or gives to others, comes from all it has read, and from values that were taken out of what it has not. */
+export const outLabels = ({ labels, foreign }: Pick<RunState, 'labels' | 'foreign'>): Label[] =>
+  foreign.size === 0 ? [...labels] : unionLabels(labels, ['untrusted']);
+
+function mark(state: RunState, { path, oid }: Change): void {
+  const labels = outLabels(state);
+  if (oid === null || labels.length === 0) state.marks.delete(path);
+  else state.marks.set(path, labels);
 }
 
 /** What `tool.returned` adds to the run's view. */

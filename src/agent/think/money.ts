@@ -171,7 +171,8 @@ const stopped = (what: string, why: string): Failure => ({
 const words = ({ account: of, limit, spent, needed }: Reached): string => {
   const account = { ...of, limit };
   const { meter } = account;
-  const next = needed > 0 ? `, and the next call could cost up to ${amountText(meter, needed)}` : '';
+  const next =
+    needed > 0 && meter !== 'calls' ? `, and the next call could cost up to ${amountText(meter, needed)}` : '';
   return `${accountText(account)}; ${amountText(meter, spent)} spent${next}`;
 };
 
