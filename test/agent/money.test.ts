@@ -195,23 +195,26 @@ for (const verdict of ['approve', 'deny'] as const)
     });
   });
 
-test('a budget that wants a cheaper tier has it answer while its models fit, on record', async () => {
-  await withLoop(
-    [costing(ALMOST)],
-    { agent: { budget: usd({ day: 0.1 }, 'tier-down') } },
-    async (loop, _log, model) => {
-      await loop.send('first');
-      const small = scriptedModel([says('from the small one')]);
-      const { cost, ...light } = small.choice({ model: 'small' });
-      loop.deps.models = (agent) =>
-        agent.model === 'light' ? [{ ...light, cost: (usage) => cost(usage) / 1000 }] : [model.choice()];
-      const second = await loop.send('two', 'b');
-      assert.equal(second.text, 'from the small one');
-      const [met] = await eventsOf(loop, 'budget.met');
-      assert.deepEqual([met?.data.action, met?.data.to], ['tier-down', 'scripted/small']);
-    },
-  );
-});
+for (const tier of ['standard', 'strong'])
+  test(`a budget that wants a cheaper tier than ${tier} has it answer while its models fit, on record with who answered`, async () => {
+    await withLoop(
+      [costing(ALMOST)],
+      { agent: { model: tier, budget: usd({ day: 0.1 }, 'tier-down') } },
+      async (loop, _log, model) => {
+        await loop.send('first');
+        const small = scriptedModel([says('from the small one')]);
+        const { cost, ...light } = small.choice({ model: 'small' });
+        loop.deps.models = (agent) =>
+          agent.model === 'light' ? [{ ...light, cost: (usage) => cost(usage) / 1000 }] : [model.choice()];
+        const second = await loop.send('two', 'b');
+        assert.equal(second.text, 'from the small one');
+        const [met] = await eventsOf(loop, 'budget.met');
+        assert.deepEqual([met?.data.action, met?.data.to], ['tier-down', 'scripted/small']);
+        const told = (await loop.runtime.pending()).map(({ text }) => text).join('\n');
+        assert.match(told, /does not fit the budget of 0\.10 USD today.* Work goes on with scripted\/small\./);
+      },
+    );
+  });
 
 test('a budget that waits puts the task off until the next window, uncounted', async () => {
   await withLoop([costing(ALMOST)], { agent: { budget: usd({ day: 0.1 }, 'wait') } }, async (loop) => {

@@ -193,6 +193,9 @@ export async function cheaper(turn: AgentTurn, reached: Reached, route: Routed):
   if (lower === null || 'code' in lower) return null;
   const [choice] = lower.choices;
   if (choice === undefined) return null;
+  // Tiers that are not set lead to the same model, which fits no better.
+  const [now] = route.choices;
+  if (choice.provider === now?.provider && choice.model === now.model) return cheaper(turn, reached, lower);
   if (turn.log.state.limit?.account === accountId(reached.account)) return lower;
   const to = `${choice.provider}/${choice.model}`;
   met(turn, reached, { action: 'tier-down', to });
