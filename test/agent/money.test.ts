@@ -117,6 +117,18 @@ const spentBy = async (loop: Loop): Promise<number> => {
   return (await loop.deps.spend.standing([by]))[0]?.spent ?? -1;
 };
 
+test('a call that failed with its count told has cost that, also where no budget counts it', async () => {
+  const usage = { input: 400, output: 100, cacheRead: 0, cacheWrite: 0 };
+  const script = fails('invalid', { retryable: false, after: 'half' }).map((step) =>
+    step.type === 'error' ? { ...step, usage } : step,
+  );
+  await withLoop([script], {}, async (loop) => {
+    const { costUsd } = await loop.send('hi');
+    const [failed] = await eventsOf(loop, 'model.failed');
+    assert.deepEqual([failed?.data.cost, costUsd], [{ usd: 500 / M, tokens: 500 }, 500 / M]);
+  });
+});
+
 test('an answer that its provider did not count is not free: it counts by its bytes, at most what was set aside', async () => {
   const uncounted = says('hello').map((step) => (step.type === 'finish' ? { ...step, usage: NO_USAGE } : step));
   const script = Array.from({ length: 9 }, () => uncounted);
