@@ -48,7 +48,10 @@ policy:
     const none = await home.cli('show', 'nothing.md');
     assert.deepEqual(
       [none.code, none.err],
-      [1, 'ruche: There is no file "nothing.md" on main, and no run has written one.\n'],
+      [
+        1,
+        'ruche: There is no file "nothing.md" on main, and no run has written one. Give the path of a file from the root of the workspace; a folder has no labels.\n',
+      ],
     );
 
     home.write('saved.md', 'I have read it.\n');
