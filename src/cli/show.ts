@@ -28,7 +28,7 @@ function textOf({ path, oid, labels, privatePath, sources, vouched, cleared }: F
   }
   if (cleared !== null)
     lines.push(
-      `A change by ${cleared.author} on ${clockTime(cleared.at)} cleared what a run had brought in: commit ${cleared.commit.slice(0, 10)}`,
+      `${cleared.author} cleared the labels of a run's text with commit ${cleared.commit.slice(0, 10)}, ${clockTime(cleared.at)}`,
     );
   return lines.join('\n');
 }

@@ -111,7 +111,9 @@ const UNITS: Readonly<Record<Exclude<Meter, 'usd'>, string>> = {
 
 /** `1.20 USD`, `30000 tokens`. */
 export const amountText = (meter: Meter, amount: number): string =>
-  meter === 'usd' ? `${amount.toFixed(amount < 0.1 ? 4 : 2)} USD` : `${Math.round(amount)} ${UNITS[meter]}`;
+  meter === 'usd' ? `${amount.toFixed(amount < 0.1 ? 4 : 2)} USD` : counted(Math.round(amount), UNITS[meter]);
+
+const counted = (amount: number, unit: string): string => `${amount} ${amount === 1 ? unit.replace(/s\b/, '') : unit}`;
 
 const WINDOW_WORDS: Readonly<Record<BudgetWindow, string>> = {
   task: 'this task',

@@ -186,22 +186,20 @@ function looseRule(rule: Rule, at: number, { tools }: Judged): Found[] {
   return found;
 }
 
+/** A path can hold anything: whoever reads one host's log, reads what was sent there. */
 const contacts = ({ contacts: approved = [] }: Settings): Found[] =>
-  approved.flatMap((contact, at) => {
-    const [, place = contact] = /^(?:https?:\/\/)?(?:[^/@]*@)?(.*)$/.exec(contact) ?? [];
-    const [name = ''] = place.split(/[/:?#]/);
-    const isHost = /[*?]/.test(name) && isBroad(name);
-    return isHost || /^[^*?]{0,12}[*?]+$/.test(contact)
+  approved.flatMap((contact, at) =>
+    /^[a-z]+:\/\/[^/]*\/?\*$/i.test(contact)
       ? [
           {
             id: 'contact-broad',
-            path: ['contacts', at],
-            what: `"${contact}" approves destinations that nobody has named, for runs that have read anything at all`,
-            instead: 'Name each one: `- anna@example.org`, `- https://hooks.example.org/ours`.',
+            path: ['policy', 'contacts', at],
+            what: `"${contact}" approves every path of its host, for runs that have read anything at all`,
+            instead: 'Name the path: `- https://hooks.example.org/ours/*`.',
           },
         ]
-      : [];
-  });
+      : [],
+  );
 
 const bindings = ({ secrets = [] }: Settings): Found[] => secrets.flatMap(broadBinding);
 

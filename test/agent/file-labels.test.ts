@@ -96,6 +96,14 @@ test('what was written before anything came from outside has no label, and nothi
   });
 });
 
+test('a copy of a file that is private by its path is private, whatever it is called', async () => {
+  await withLoop(doing, { tools: TOOLS, files: { 'memory/code.md': '4711' } }, async (loop) => {
+    assert.deepEqual(await does(loop, ['read', { path: 'memory/code.md' }]), ['private']);
+    await does(loop, ['read', { path: 'memory/code.md' }], ['write', { path: 'plain.md', content: '4711' }]);
+    assert.deepEqual(await does(loop, ['read', { path: 'plain.md' }]), ['private']);
+  });
+});
+
 test("a rename keeps the label, a person's edit takes it away, and a revert brings it back", async () => {
   await withLoop(doing, { tools: TOOLS }, async (loop) => {
     await does(loop, ...SAVE);

@@ -5,6 +5,7 @@ import type { EventOf, EventType } from '../../src/core/event.ts';
 import { type ModelEvent, type ModelRequest, NO_USAGE } from '../../src/core/model.ts';
 import { setTimeout } from 'node:timers/promises';
 import type { Tool } from '../../src/core/ports/tool.ts';
+import { systemClock } from '../../src/platform/system.ts';
 import { withLoop } from './with-loop.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { calls, fails, says, scriptedModel, type ScriptStep } from '../fakes/scripted-model.ts';
@@ -117,6 +118,37 @@ const spentBy = async (loop: Loop): Promise<number> => {
   return (await loop.deps.spend.standing([by]))[0]?.spent ?? -1;
 };
 
+test('a call that failed with its count told has cost that, also where no budget counts it', async () => {
+  const usage = { input: 400, output: 100, cacheRead: 0, cacheWrite: 0 };
+  const script = fails('invalid', { retryable: false, after: 'half' }).map((step) =>
+    step.type === 'error' ? { ...step, usage } : step,
+  );
+  await withLoop([script], {}, async (loop) => {
+    const { costUsd } = await loop.send('hi');
+    const [failed] = await eventsOf(loop, 'model.failed');
+    assert.deepEqual([failed?.data.cost, costUsd], [{ usd: 500 / M, tokens: 500 }, 500 / M]);
+  });
+});
+
+test('what an agent has cost today is by the clock of the network, failed calls included', async () => {
+  let now = Date.parse('2026-11-30T14:50:00Z');
+  const clock = { ...systemClock, now: () => now };
+  const failing = fails('invalid', { retryable: false }).map((step) =>
+    step.type === 'error' ? { ...step, usage: { input: 0.25 * M, output: 0, cacheRead: 0, cacheWrite: 0 } } : step,
+  );
+  await withLoop([costing(0.5), failing, costing(0.125)], { clock }, async (loop) => {
+    Object.assign(loop.governance, { settings: { ...loop.governance.settings, timezone: 'Asia/Tokyo' } });
+    const today = async (): Promise<number | undefined> => (await loop.runtime.agentsToday())[0]?.costTodayUsd;
+    await loop.send('one');
+    await loop.send('two', 'b');
+    assert.equal(await today(), 0.75);
+    now += 20 * 60_000;
+    assert.equal(await today(), 0, 'it is the first of December there');
+    await loop.send('three', 'c');
+    assert.equal(await today(), 0.125);
+  });
+});
+
 test('an answer that its provider did not count is not free: it counts by its bytes, at most what was set aside', async () => {
   const uncounted = says('hello').map((step) => (step.type === 'finish' ? { ...step, usage: NO_USAGE } : step));
   const script = Array.from({ length: 9 }, () => uncounted);
@@ -195,23 +227,26 @@ for (const verdict of ['approve', 'deny'] as const)
     });
   });
 
-test('a budget that wants a cheaper tier has it answer while its models fit, on record', async () => {
-  await withLoop(
-    [costing(ALMOST)],
-    { agent: { budget: usd({ day: 0.1 }, 'tier-down') } },
-    async (loop, _log, model) => {
-      await loop.send('first');
-      const small = scriptedModel([says('from the small one')]);
-      const { cost, ...light } = small.choice({ model: 'small' });
-      loop.deps.models = (agent) =>
-        agent.model === 'light' ? [{ ...light, cost: (usage) => cost(usage) / 1000 }] : [model.choice()];
-      const second = await loop.send('two', 'b');
-      assert.equal(second.text, 'from the small one');
-      const [met] = await eventsOf(loop, 'budget.met');
-      assert.deepEqual([met?.data.action, met?.data.to], ['tier-down', 'scripted/small']);
-    },
-  );
-});
+for (const tier of ['standard', 'strong'])
+  test(`a budget that wants a cheaper tier than ${tier} has it answer while its models fit, on record with who answered`, async () => {
+    await withLoop(
+      [costing(ALMOST)],
+      { agent: { model: tier, budget: usd({ day: 0.1 }, 'tier-down') } },
+      async (loop, _log, model) => {
+        await loop.send('first');
+        const small = scriptedModel([says('from the small one')]);
+        const { cost, ...light } = small.choice({ model: 'small' });
+        loop.deps.models = (agent) =>
+          agent.model === 'light' ? [{ ...light, cost: (usage) => cost(usage) / 1000 }] : [model.choice()];
+        const second = await loop.send('two', 'b');
+        assert.equal(second.text, 'from the small one');
+        const [met] = await eventsOf(loop, 'budget.met');
+        assert.deepEqual([met?.data.action, met?.data.to], ['tier-down', 'scripted/small']);
+        const told = (await loop.runtime.pending()).map(({ text }) => text).join('\n');
+        assert.match(told, /does not fit the budget of 0\.10 USD today.* Work goes on with scripted\/small\./);
+      },
+    );
+  });
 
 test('a budget that waits puts the task off until the next window, uncounted', async () => {
   await withLoop([costing(ALMOST)], { agent: { budget: usd({ day: 0.1 }, 'wait') } }, async (loop) => {

@@ -69,7 +69,7 @@ test('costs are shown by agent, model, task, day, person and queue, with what is
 
 test('the budget of a file ends a run, and that of each conversation is its own', async () => {
   assert.match((await home.ask('more', 'three', 'ada')).text, /2\.01 USD today for the agent ada; 2\.00 USD spent/);
-  assert.match((await home.ask('more', 'one', 'bob')).text, /1 model calls today for the conversation bob\/one/);
+  assert.match((await home.ask('more', 'one', 'bob')).text, /1 model call today for the conversation bob\/one/);
   assert.equal((await home.ask('hi', 'two', 'bob')).text, 'hello');
 });
 

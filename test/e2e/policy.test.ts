@@ -162,7 +162,7 @@ test('what was asked and answered: a rule that was always approved is named; the
     await home.settled(task);
   }
   const { out } = await home.cli('policy', 'stats', '--since', '1h');
-  assert.match(out, /^5 runs, 5 asks: 100 per 100 runs\.$/m);
+  assert.match(out, /^5 runs, 5 questions: 100 per 100 runs\.$/m);
   assert.match(out, /^contracts +5 +5 +0 +0 +\S/m);
   assert.match(out, /^contracts only costs patience: all 5 were approved\. .*narrow or remove contracts/m);
   // With the network at work, which nothing of this disturbs.

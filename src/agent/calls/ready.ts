@@ -10,7 +10,7 @@ import { criticalValues, vouch } from '../../policy/vouch.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog, ShownCall } from '../run/log.ts';
 import type { CallState } from '../run/call.ts';
-import type { RunState } from '../run/state.ts';
+import { type RunState, sameCall } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
 import { ownerAddresses } from '../../core/recipient.ts';
 import type { Skill } from '../../core/skill.ts';
@@ -102,8 +102,17 @@ export async function judge(turn: AgentTurn, ready: ReadyCall): Promise<Judged> 
     call,
     facts: kept,
   };
-  return { decision: use !== null ? granted(use) : often ? tooOften() : decision, record, use };
+  if (use !== null) return { decision: granted(use), record, use };
+  if (asks && log.state.denied.get(sameCall(ready.call)) === true) return { decision: DENIED, record, use };
+  return { decision: often ? tooOften() : decision, record, use };
 }
+
+const DENIED: Decision = {
+  verdict: 'deny',
+  rule: 'builtin:denied-before',
+  reason:
+    'A person has denied this very call already. Do not make it again: go on without it, or say what you would need it for.',
+};
 
 /** Puts a decision on record with what it was made from. */
 export function decided({ log }: AgentTurn, { call }: ReadyCall, { decision, record, use }: Judged): void {

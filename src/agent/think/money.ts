@@ -104,11 +104,13 @@ const UNKNOWN: readonly ModelErrorKind[] = ['network', 'timeout', 'aborted'];
 /** What a call did cost. One that was refused cost nothing; one whose end nobody knows, all that it may have cost. */
 export function settle(
   { deps }: Turn,
-  { hold }: Paid,
+  paid: Paid | null,
   choice: Pick<ModelChoice, 'cost'>,
   { error, usage, message }: Pick<Outcome, 'error' | 'usage' | 'message'>,
 ): Cost {
   const told = costOf(choice, usage);
+  if (paid === null) return told;
+  const { hold } = paid;
   const begun = message.parts.length > 0 && told.tokens === 0;
   const unknown = error !== null && error.unsent !== true && (begun || UNKNOWN.includes(error.kind));
   const most = { usd: Math.max(told.usd, hold.cost.usd), tokens: Math.max(told.tokens, hold.cost.tokens) };
@@ -171,7 +173,8 @@ const stopped = (what: string, why: string): Failure => ({
 const words = ({ account: of, limit, spent, needed }: Reached): string => {
   const account = { ...of, limit };
   const { meter } = account;
-  const next = needed > 0 ? `, and the next call could cost up to ${amountText(meter, needed)}` : '';
+  const next =
+    needed > 0 && meter !== 'calls' ? `, and the next call could cost up to ${amountText(meter, needed)}` : '';
   return `${accountText(account)}; ${amountText(meter, spent)} spent${next}`;
 };
 
@@ -192,6 +195,9 @@ export async function cheaper(turn: AgentTurn, reached: Reached, route: Routed):
   if (lower === null || 'code' in lower) return null;
   const [choice] = lower.choices;
   if (choice === undefined) return null;
+  // Tiers that are not set lead to the same model, which fits no better.
+  const [now] = route.choices;
+  if (choice.provider === now?.provider && choice.model === now.model) return cheaper(turn, reached, lower);
   if (turn.log.state.limit?.account === accountId(reached.account)) return lower;
   const to = `${choice.provider}/${choice.model}`;
   met(turn, reached, { action: 'tier-down', to });
