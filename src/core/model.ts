@@ -1,4 +1,5 @@
 import type { BlobRef } from './blob.ts';
+import type { PictureRule } from './image.ts';
 import type { Json } from './text/json.ts';
 
 interface Result {
@@ -19,7 +20,15 @@ interface Result {
 export type Part =
   | { type: 'text'; text: string }
   /** Of a user's message. `name` is the file's; the bytes are a blob of their own. */
-  | { type: 'image'; mediaType: ImageType; name: string; blob: BlobRef }
+  | {
+      type: 'image';
+      mediaType: ImageType;
+      name: string;
+      blob: BlobRef;
+      /** Pixels; missing in messages of older versions. */
+      width?: number;
+      height?: number;
+    }
   /** `opaque` is what the provider needs to get back unchanged (signatures, ids). */
   | { type: 'reasoning'; text: string; opaque?: Json }
   /** `args` is the argument text exactly as the model wrote it; it may not parse. */
@@ -148,6 +157,8 @@ export interface ModelChoice {
   standIn?: boolean;
   /** False if it cannot see: images are then named in the text instead. */
   images: boolean;
+  /** How its maker counts pictures, where that is known. */
+  picture?: PictureRule;
   /** True if the runtime itself stands in for it: nothing is asked and nothing spent. */
   ours?: true;
   /** USD for a usage; 0 where no price is known. */

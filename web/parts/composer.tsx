@@ -3,9 +3,10 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { useSignal, type Signal } from '@preact/signals';
 import type { Attachment } from '../lib/api.ts';
 import { bytes } from '../lib/format.ts';
+import { scaledPicture } from '../lib/picture.ts';
 import { useApp } from '../stores/app.ts';
 import { filesLost } from '../stores/outgoing.ts';
-import type { Unsent } from '../stores/unsent.ts';
+import type { ChosenFile, Unsent } from '../stores/unsent.ts';
 import { useAct } from './act.tsx';
 import { Icon } from './icons.tsx';
 import { Button } from './small.tsx';
@@ -27,16 +28,22 @@ export function Composer({ working, unsent, ...props }: ComposerProps): JSX.Elem
   const { act, trouble: notStopped } = useAct();
   const { text, files, lost } = unsent;
   const trouble = useSignal('');
+  /** Choices whose files are still being read and scaled. */
+  const adding = useSignal(0);
   const area = useRef<HTMLTextAreaElement>(null);
   const type = (value: string): void => void (text.value = value);
   const add = async (list: Iterable<File>): Promise<void> => {
+    adding.value += 1;
     const names = await attach([...list], files, trouble);
+    adding.value -= 1;
     lost.value = lost.value.filter((name) => !names.includes(name));
   };
   useDrop(add);
+  const empty = adding.value > 0 || (text.value.trim() === '' && files.value.length === 0);
   const send = (): void => {
-    if (text.value.trim() === '' && files.value.length === 0) return;
-    props.send(text.value, [...files.value]);
+    if (empty) return;
+    const chosen = files.value.map(({ name, mediaType, data }) => ({ name, mediaType, data }));
+    props.send(text.value, chosen);
     type('');
     files.value = [];
     lost.value = [];
@@ -66,7 +73,12 @@ export function Composer({ working, unsent, ...props }: ComposerProps): JSX.Elem
           </Button>
         </p>
       )}
-      <Chosen files={files} />
+      <Chosen files={files} trouble={trouble} />
+      {adding.value > 0 && (
+        <p class="quiet" role="status">
+          Adding files…
+        </p>
+      )}
       <Writing text={text.value} placeholder={props.placeholder} area={area} type={type} send={send} add={add} />
       <div class="composer-row">
         <Picker add={add} />
@@ -81,11 +93,7 @@ export function Composer({ working, unsent, ...props }: ComposerProps): JSX.Elem
             <Icon of="stop" /> Stop
           </Button>
         )}
-        <button
-          type="submit"
-          class="button primary send"
-          disabled={text.value.trim() === '' && files.value.length === 0}
-        >
+        <button type="submit" class="button primary send" disabled={empty}>
           <Icon of="send" /> Send
         </button>
       </div>
@@ -156,12 +164,18 @@ function Picker({ add }: { add: (files: Iterable<File>) => Promise<void> }): JSX
   );
 }
 
-const Chosen = ({ files }: { files: Signal<readonly Attachment[]> }): JSX.Element | null =>
+interface ChosenProps {
+  files: Signal<readonly ChosenFile[]>;
+  trouble: Signal<string>;
+}
+
+const Chosen = ({ files, trouble }: ChosenProps): JSX.Element | null =>
   files.value.length === 0 ? null : (
     <ul class="chosen" aria-label="Files to send">
       {files.value.map((file) => (
         <li>
           <Icon of="clip" /> <span>{file.name}</span> <span class="quiet">{bytes(sizeOf(file))}</span>
+          <Scaling of={file} files={files} trouble={trouble} />
           <Button
             kind="bare"
             label={`Remove ${file.name}`}
@@ -176,35 +190,78 @@ const Chosen = ({ files }: { files: Signal<readonly Attachment[]> }): JSX.Elemen
     </ul>
   );
 
+function Scaling({ of, files, trouble }: ChosenProps & { of: ChosenFile }): JSX.Element | null {
+  const { picture } = of;
+  if (picture === undefined) return null;
+  const { from, to, isScaled } = picture;
+  return (
+    <label
+      class="check"
+      title={`The original has ${from.width} × ${from.height} pixels. Most models look at no more than these. Untick to send it as it is.`}
+    >
+      <input
+        type="checkbox"
+        checked={isScaled}
+        onChange={(event) => {
+          // It shows what will be sent, which the other one is once it has been read.
+          event.currentTarget.checked = isScaled;
+          void exchange(of, files, trouble);
+        }}
+      />
+      Scaled to {to.width} × {to.height}
+    </label>
+  );
+}
+
 const sizeOf = (file: Attachment): number => Math.floor((file.data.length * 3) / 4);
 
-async function attach(
-  list: readonly File[],
-  files: Signal<readonly Attachment[]>,
-  trouble: Signal<string>,
-): Promise<string[]> {
+/** Bytes that a message has room for. */
+const roomIn = (files: readonly Attachment[]): number =>
+  files.length >= MOST_FILES ? -1 : MOST_BYTES - files.reduce((sum, each) => sum + sizeOf(each), 0);
+
+const FULL = `a message can have ${MOST_FILES} files, ${bytes(MOST_BYTES)} in all.`;
+const UNREADABLE = 'the browser cannot read it. Of a folder, choose the files in it.';
+
+async function attach(list: readonly File[], files: ChosenProps['files'], trouble: Signal<string>): Promise<string[]> {
   trouble.value = '';
   const added: string[] = [];
   const refuse = (name: string, why: string): void => {
     trouble.value = `${trouble.value} ${name} was not added: ${why}`.trimStart();
   };
-  for (const file of list) {
-    const taken = files.value.reduce((sum, each) => sum + sizeOf(each), 0);
-    if (taken + file.size > MOST_BYTES || files.value.length >= MOST_FILES) {
-      refuse(file.name, `a message can have ${MOST_FILES} files, ${bytes(MOST_BYTES)} in all.`);
+  for (const original of list) {
+    const picture = await scaledPicture(original);
+    const file = picture?.file ?? original;
+    const read = file.size > roomIn(files.value) ? FULL : ((await attachmentOf(file)) ?? UNREADABLE);
+    if (typeof read === 'string') {
+      refuse(original.name, read);
       continue;
     }
-    const data = await base64(file);
-    if (data === null) {
-      refuse(file.name, 'the browser cannot read it. Of a folder, choose the files in it.');
-      continue;
-    }
-    // The browser adds parameters to some, such as a charset.
-    const mediaType = (file.type.split(';', 1)[0] ?? '').trim() || 'application/octet-stream';
-    files.value = [...files.value, { name: file.name === '' ? 'pasted' : file.name, mediaType, data }];
-    added.push(file.name);
+    files.value = [...files.value, picture === null ? read : { ...read, picture: { ...picture, isScaled: true } }];
+    added.push(original.name, read.name);
   }
   return added;
+}
+
+/** The original in place of the scaled picture, or the other way round. */
+async function exchange(chosen: ChosenFile, files: ChosenProps['files'], trouble: Signal<string>): Promise<void> {
+  const { picture } = chosen;
+  if (picture === undefined) return;
+  const other = picture.isScaled ? picture.original : picture.file;
+  const room = roomIn(files.value.filter((each) => each !== chosen));
+  const read = other.size > room ? FULL : ((await attachmentOf(other)) ?? UNREADABLE);
+  if (typeof read === 'string') {
+    trouble.value = `${other.name} stays as it is: ${read}`;
+    return;
+  }
+  const exchanged = { ...read, picture: { ...picture, isScaled: !picture.isScaled } };
+  files.value = files.value.map((each) => (each === chosen ? exchanged : each));
+}
+
+async function attachmentOf(file: File): Promise<Attachment | null> {
+  const data = await base64(file);
+  // The browser adds parameters to some, such as a charset.
+  const mediaType = (file.type.split(';', 1)[0] ?? '').trim() || 'application/octet-stream';
+  return data === null ? null : { name: file.name === '' ? 'pasted' : file.name, mediaType, data };
 }
 
 /** Null for what cannot be read: a folder, or a file that has changed or gone since it was chosen. */
