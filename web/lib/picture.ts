@@ -4,7 +4,7 @@ import type { Pixels, ScaledPicture } from './api.ts';
 const SEEN_SIDE = 1_568;
 const QUALITY = 0.85;
 /** A PNG that is so many times as large as the JPEG shows a photo. */
-const OF_A_PHOTO = 3;
+const OF_A_PHOTO = 2;
 
 /**
  * Null for what is not larger, for what moves or the browser cannot show, and where scaling saves no byte. The scaled

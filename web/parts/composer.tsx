@@ -39,7 +39,8 @@ export function Composer({ working, unsent, ...props }: ComposerProps): JSX.Elem
     lost.value = lost.value.filter((name) => !names.includes(name));
   };
   useDrop(add);
-  const empty = adding.value > 0 || (text.value.trim() === '' && files.value.length === 0);
+  const isReading = adding.value > 0 || files.value.some(({ picture }) => picture?.isReading);
+  const empty = isReading || (text.value.trim() === '' && files.value.length === 0);
   const send = (): void => {
     if (empty) return;
     const chosen = files.value.map(({ name, mediaType, data }) => ({ name, mediaType, data }));
@@ -73,7 +74,7 @@ export function Composer({ working, unsent, ...props }: ComposerProps): JSX.Elem
           </Button>
         </p>
       )}
-      <Chosen files={files} trouble={trouble} />
+      <Chosen files={files} exchange={(file) => exchange(file, files, trouble)} />
       {adding.value > 0 && (
         <p class="quiet" role="status">
           Adding files…
@@ -166,16 +167,16 @@ function Picker({ add }: { add: (files: Iterable<File>) => Promise<void> }): JSX
 
 interface ChosenProps {
   files: Signal<readonly ChosenFile[]>;
-  trouble: Signal<string>;
+  exchange: (file: ChosenFile) => Promise<void>;
 }
 
-const Chosen = ({ files, trouble }: ChosenProps): JSX.Element | null =>
+const Chosen = ({ files, exchange }: ChosenProps): JSX.Element | null =>
   files.value.length === 0 ? null : (
     <ul class="chosen" aria-label="Files to send">
       {files.value.map((file) => (
         <li>
           <Icon of="clip" /> <span>{file.name}</span> <span class="quiet">{bytes(sizeOf(file))}</span>
-          <Scaling of={file} files={files} trouble={trouble} />
+          <Scaling of={file} exchange={exchange} />
           <Button
             kind="bare"
             label={`Remove ${file.name}`}
@@ -190,7 +191,7 @@ const Chosen = ({ files, trouble }: ChosenProps): JSX.Element | null =>
     </ul>
   );
 
-function Scaling({ of, files, trouble }: ChosenProps & { of: ChosenFile }): JSX.Element | null {
+function Scaling({ of, exchange }: { of: ChosenFile } & Pick<ChosenProps, 'exchange'>): JSX.Element | null {
   const { picture } = of;
   if (picture === undefined) return null;
   const { from, to, isScaled } = picture;
@@ -199,15 +200,7 @@ function Scaling({ of, files, trouble }: ChosenProps & { of: ChosenFile }): JSX.
       class="check"
       title={`The original has ${from.width} × ${from.height} pixels. Most models look at no more than these. Untick to send it as it is.`}
     >
-      <input
-        type="checkbox"
-        checked={isScaled}
-        onChange={(event) => {
-          // It shows what will be sent, which the other one is once it has been read.
-          event.currentTarget.checked = isScaled;
-          void exchange(of, files, trouble);
-        }}
-      />
+      <input type="checkbox" checked={isScaled} onChange={() => void exchange(of)} />
       Scaled to {to.width} × {to.height}
     </label>
   );
@@ -236,25 +229,30 @@ async function attach(list: readonly File[], files: ChosenProps['files'], troubl
       refuse(original.name, read);
       continue;
     }
-    files.value = [...files.value, picture === null ? read : { ...read, picture: { ...picture, isScaled: true } }];
+    files.value = [
+      ...files.value,
+      picture === null ? read : { ...read, picture: { ...picture, isScaled: true, isReading: false } },
+    ];
     added.push(original.name, read.name);
   }
   return added;
 }
 
-/** The original in place of the scaled picture, or the other way round. */
+/** The original in place of the scaled picture, or the other way round: the tick changes at once, the bytes once they are read. */
 async function exchange(chosen: ChosenFile, files: ChosenProps['files'], trouble: Signal<string>): Promise<void> {
   const { picture } = chosen;
-  if (picture === undefined) return;
-  const other = picture.isScaled ? picture.original : picture.file;
-  const room = roomIn(files.value.filter((each) => each !== chosen));
+  if (picture === undefined || picture.isReading) return;
+  const replace = (one: ChosenFile, by: ChosenFile): void =>
+    void (files.value = files.value.map((each) => (each === one ? by : each)));
+  const isScaled = !picture.isScaled;
+  const ticked = { ...chosen, picture: { ...picture, isScaled, isReading: true } };
+  replace(chosen, ticked);
+  const other = isScaled ? picture.file : picture.original;
+  const room = roomIn(files.value.filter((each) => each !== ticked));
   const read = other.size > room ? FULL : ((await attachmentOf(other)) ?? UNREADABLE);
-  if (typeof read === 'string') {
-    trouble.value = `${other.name} stays as it is: ${read}`;
-    return;
-  }
-  const exchanged = { ...read, picture: { ...picture, isScaled: !picture.isScaled } };
-  files.value = files.value.map((each) => (each === chosen ? exchanged : each));
+  const failed = typeof read === 'string';
+  trouble.value = failed ? `${chosen.name} was not changed: ${read}` : '';
+  replace(ticked, failed ? chosen : { ...read, picture: { ...picture, isScaled } });
 }
 
 async function attachmentOf(file: File): Promise<Attachment | null> {
