@@ -7,7 +7,7 @@ export interface ImageSize {
   height: number;
 }
 
-/** Pixels of the long edge up to which every maker looks at all of a picture. More of them cost, and few models see more. */
+/** Pixels of the long edge up to which every maker looks at all of a picture. Few models look at more, and they bill twice as much. */
 export const SEEN_SIDE = 1_568;
 /** What all providers take: bytes of a picture, of which base64 makes a third more and Amazon and Google take 5 MiB; pixels of a side. */
 const MOST_BYTES = 3_900_000;

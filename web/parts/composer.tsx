@@ -198,7 +198,7 @@ function Scaling({ of, exchange }: { of: ChosenFile } & Pick<ChosenProps, 'excha
   return (
     <label
       class="check"
-      title={`The original has ${from.width} × ${from.height} pixels. Most models look at no more than these. Untick to send it as it is.`}
+      title={`The original has ${from.width} × ${from.height} pixels. Most models look at no more than the scaled one has. Untick to send it as it is.`}
     >
       <input type="checkbox" checked={isScaled} onChange={() => void exchange(of)} />
       Scaled to {to.width} × {to.height}
