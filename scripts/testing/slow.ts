@@ -48,6 +48,7 @@ export const SUITES: readonly Suite[] = [
       'test/core/markdown.test.ts',
       'test/core/untrusted.test.ts',
       'test/gateway/safety.test.ts',
+      'test/e2e/adaptive.slow.test.ts',
       'test/e2e/canary-surfaces.slow.test.ts',
       'test/journal/export.test.ts',
       'test/models/cut.test.ts',

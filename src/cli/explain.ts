@@ -15,6 +15,7 @@ export const asCalled = (text: string, self: string): string =>
 export function explain(error: unknown): string {
   if (!(error instanceof Error)) return plain(String(error));
   const { code, path } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' && path !== undefined && 'syscall' in error) return plain(`File not found: ${path}`);
   const fault = 'syscall' in error ? fileFault(code) : null;
   if (fault === null || code === undefined) return plain(error.message);
   const also = ELSEWHERE.includes(code) ? ', or choose another --home or --workspace' : ' and try again';

@@ -1,4 +1,6 @@
-import type { ImageType } from './model.ts';
+/** What every provider with eyes takes. */
+export const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const;
+export type ImageType = (typeof IMAGE_TYPES)[number];
 
 export interface ImageSize {
   mediaType: ImageType;

@@ -1,5 +1,5 @@
 import type { BlobRef } from './blob.ts';
-import type { PictureRule } from './image.ts';
+import type { ImageType, PictureRule } from './image.ts';
 import type { Json } from './text/json.ts';
 
 interface Result {
@@ -34,10 +34,6 @@ export type Part =
   /** `args` is the argument text exactly as the model wrote it; it may not parse. */
   | { type: 'call'; id: string; tool: string; args: string; opaque?: Json }
   | Result;
-
-/** What every provider with eyes takes. */
-export const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const;
-export type ImageType = (typeof IMAGE_TYPES)[number];
 
 export interface ModelMessage {
   role: 'user' | 'assistant' | 'tool';

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Rule } from '../../src/core/policy.ts';
 import type { Tool } from '../../src/core/ports/tool.ts';
 import { extractTool } from '../../src/tools/extract.ts';
+import { taskTool } from '../../src/tools/task.ts';
 import { testTools, type Loop } from '../fakes/loop.ts';
 import { calls, says, type ScriptTurn } from '../fakes/scripted-model.ts';
 import { onDisk, withLoop } from './with-loop.ts';
@@ -105,6 +106,29 @@ test('a value that was taken out and becomes critical is asked for, in the next 
       assert.equal(log.length, 1);
     },
     { store: onDisk },
+  ));
+
+test('what is written, or given to others, with values that were taken out is from outside there', () =>
+  withText(
+    [
+      calls(['extract', { path: 'mail/1.txt', fields: FIELDS }]),
+      says(JSON.stringify(ANSWER)),
+      calls(['write', { path: 'due.txt', content: 'INV-2026-00417' }]),
+      calls(['task', { action: 'create', agent: 'other', text: 'Pay INV-2026-00417.' }]),
+      says('done'),
+      says('done'),
+    ],
+    async (loop) => {
+      assert.equal((await loop.send('note it')).text, 'done');
+      assert.deepEqual(await labelsAtEnd(loop), []);
+      const [labelled] = (await loop.events()).flatMap((event) =>
+        event.type === 'files.labelled' ? [event.data.files] : [],
+      );
+      assert.equal(labelled, 1);
+      const given = (await loop.events()).findLast(({ type }) => type === 'task.queued');
+      assert.deepEqual(given?.type === 'task.queued' && given.data.task.labels, ['untrusted']);
+    },
+    { tools: [...toolsOf([]), taskTool], others: [{ name: 'other' }] },
   ));
 
 test('what the owner typed, or endorsed, may be used although it stands in the text', () =>

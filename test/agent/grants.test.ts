@@ -7,6 +7,7 @@ import { approve } from '../../src/pending/approve.ts';
 import { Mortal } from '../fakes/mortal.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { calls, says } from '../fakes/scripted-model.ts';
+import { until } from '../fakes/until.ts';
 import { onDisk, withLoop } from './with-loop.ts';
 
 const MAIL: Rule = { id: 'mail', verdict: 'ask', match: { tool: 'mail' }, reason: 'Mail is checked.' };
@@ -51,6 +52,39 @@ test('a note of the person who approves reaches the agent with the result', () =
     assert.equal((await loop.settled(waiting.task)).text, 'done');
     assert.deepEqual(log, ['mail a@x.org: hello']);
     assert.match(last(), /The owner approved this call and says: Only this once, she is on leave\./);
+  }));
+
+test('a call that was denied is not put to anybody again; after a reason once, since it may be met by then', () => {
+  const [her, him] = [calls(mail('a@x.org')), calls(mail('b@x.org'))];
+  return withMail([her, her, him, him, him, says('I gave up')], async (loop, log, last) => {
+    const waiting = await loop.send('go');
+    const seen = [waitOf(waiting)];
+    const next = async (): Promise<string> => {
+      const asked = await until(async () => (await loop.runtime.pending()).find(({ id }) => !seen.includes(id)));
+      seen.push(asked.id);
+      return asked.text;
+    };
+    await loop.runtime.approve(seen[0] ?? '', 'deny', 'owner');
+    assert.match(await next(), /b@x\.org/, 'her no more');
+    await loop.restart();
+    await loop.runtime.approve(seen[1] ?? '', 'deny', 'owner', { note: 'Ask him first.' });
+    assert.match(await next(), /b@x\.org/);
+    await loop.runtime.approve(seen[2] ?? '', 'deny', 'owner', { note: 'Still not.' });
+    assert.equal((await loop.settled(waiting.task)).text, 'I gave up');
+    assert.equal(last().match(/Denied by rule builtin:denied-before: A person has denied this very call/g)?.length, 2);
+    assert.deepEqual(log, []);
+  });
+});
+
+test('what was denied may be asked for again once somebody has written', () =>
+  withMail([calls(mail('a@x.org')), says('no'), calls(mail('a@x.org')), says('sent')], async (loop, log) => {
+    const waiting = await loop.send('go');
+    await loop.runtime.approve(waitOf(waiting), 'deny', 'owner');
+    await loop.settled(waiting.task);
+    const again = await loop.send('now you may');
+    await loop.runtime.approve(waitOf(again), 'approve', 'owner');
+    assert.equal((await loop.settled(again.task)).text, 'sent');
+    assert.deepEqual(log, ['mail a@x.org: hello']);
   }));
 
 test('what is shown says the rule, the values, the labels with their sources, and the cost', () => {

@@ -1,4 +1,6 @@
 import type { Vouching } from '../../src/agent/run/deps.ts';
+import type { Files } from '../../src/core/files.ts';
+import type { Workspace } from '../../src/core/ports/workspace.ts';
 import type { Answering, GrantView, StandingDesk } from '../../src/core/standing.ts';
 
 /** Nobody has granted or endorsed anything. */
@@ -13,6 +15,12 @@ export const noStanding: StandingDesk & Vouching = {
   endorsements: async () => [],
   endorse: async () => ({ ok: false, message: 'Nobody can endorse here.' }),
   revokeEndorsement: async () => null,
+};
+
+/** A workspace without a file, for endorsements that name none. */
+export const noFiles: Pick<Workspace, 'head' | 'files'> = {
+  head: async () => '0'.repeat(40),
+  files: () => ({ stat: async () => null }) as unknown as Files,
 };
 
 /** The grants of a scene, which are gone once they are revoked. */

@@ -440,3 +440,20 @@ test('a request that is larger than the limit of a minute is too long, whatever 
   });
   assert.equal(kind, 'context');
 });
+
+test('only counts are taken for counts: not what is below nothing, beyond all models or no number', async () => {
+  const counted = async (prompt_tokens: unknown, completion_tokens: unknown): Promise<number[]> => {
+    const usage = { prompt_tokens, completion_tokens };
+    const said = await finished([chunk({ content: 'x' }, 'stop'), chunk({}, null, { usage }), DONE]);
+    return [said.usage.input, said.usage.output];
+  };
+  for (const [prompt, completion, ...counts] of [
+    [10, 2, 10, 2],
+    ['10', '2', 10, 2],
+    [10.5, 2.25, 11, 3],
+    [-10, 2, 0, 2],
+    [1e300, 2, 0, 2],
+    [null, 'NaN', 0, 0],
+  ] as const)
+    assert.deepEqual(await counted(prompt, completion), counts, `${prompt}, ${completion}`);
+});

@@ -68,6 +68,36 @@ test(
     }),
 );
 
+test('a budget is raised, and what belongs to no agent is told by Ruche', { skip }, () =>
+  withStage(async ({ scene, open }) => {
+    const raise = { ...approval, tool: 'budget', text: 'Raise the budget: 2.00 USD today.' };
+    scene.add({ title: 'Look it up', status: 'waiting', pending: [raise] });
+    const open80 = {
+      ...question,
+      run: null,
+      agent: null,
+      task: null,
+      session: null,
+      text: '80 % of the budget is spent.',
+    };
+    scene.add({ title: 'Nothing', status: 'waiting', pending: [open80] });
+    await open(async ({ page }) => {
+      await page
+        .getByRole('link', { name: /^Inbox/ })
+        .first()
+        .click();
+      const card = page.getByRole('article', { name: 'Approval: budget' });
+      await card.getByText('needs a larger budget:').waitFor();
+      assert.equal(await card.getByText('In this task').count(), 0);
+      const item = page.getByRole('article', { name: 'Open item' });
+      assert.match(await item.innerText(), /^Ruche\b/);
+      await card.getByRole('button', { name: 'Raise the budget' }).click();
+      await card.waitFor({ state: 'detached' });
+      assert.deepEqual(scene.asked, ['approve apr_1']);
+    });
+  }),
+);
+
 test(
   'an approval says who vouches for what, and takes a note, a scope and a value to vouch for; a grant is revoked',
   { skip },

@@ -49,6 +49,9 @@ export function Behind({ of }: { of: Pending }): JSX.Element | null {
   );
 }
 
+/** Whether an approval raises a budget: no call stands behind it. */
+export const isRaise = ({ tool, about }: Pending): boolean => tool === 'budget' && about === undefined;
+
 /** The answer to an approval: yes or no, with words for the agent, for once or for more. */
 export function Verdict({ of }: { of: Pending }): JSX.Element {
   const { api } = useApp();
@@ -78,7 +81,7 @@ export function Verdict({ of }: { of: Pending }): JSX.Element {
       {trouble}
       <div class="row">
         <Button kind="primary" onClick={() => approve({}, 'Approved')}>
-          Approve exactly this
+          {isRaise(of) ? 'Raise the budget' : 'Approve exactly this'}
         </Button>
         {more && (
           <Button onClick={() => approve({ scope: 'task' }, 'Approved for this task')}>Approve for this task</Button>

@@ -7,14 +7,16 @@ import { LABELS, reasonWords } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
 import { useAct } from './act.tsx';
-import { Behind, Verdict } from './agree.tsx';
+import { Behind, isRaise, Verdict } from './agree.tsx';
 import { AnswerForm } from './answer-form.tsx';
 import { Climb } from './climb.tsx';
 import { Ago, Plain } from './small.tsx';
 import { gist } from './step.tsx';
 import { useItem } from './steps.tsx';
 
-export function Who({ of }: { of: Pick<Pending, 'agent' | 'session' | 'at'> & { title?: string } }): JSX.Element {
+type Asker = Pick<Pending, 'agent' | 'session' | 'at'> & { kind?: string; title?: string };
+
+export function Who({ of }: { of: Asker }): JSX.Element {
   const { conversations } = useApp();
   const known = valueOf(conversations.state.value)?.find(
     (each) => each.agent === of.agent && each.session === of.session,
@@ -22,7 +24,7 @@ export function Who({ of }: { of: Pick<Pending, 'agent' | 'session' | 'at'> & { 
   const title = of.title ?? known?.title ?? '';
   return (
     <p class="card-who">
-      {of.agent === null ? 'From outside' : <b>{of.agent}</b>}
+      {of.agent === null ? of.kind === 'question' ? 'Ruche' : 'From outside' : <b>{of.agent}</b>}
       {of.agent !== null && of.session !== null && (
         <a href={href({ name: 'chat', agent: of.agent, session: of.session, steps: null })}>
           <Plain text={title === '' ? 'the conversation' : title} />
@@ -39,6 +41,11 @@ function changedFiles({ tool, changes }: Pending): string | null {
   return tool === null || tool === 'landing' ? 'protected files' : null;
 }
 
+const wants = (of: Pending, changed: string | null): string => {
+  if (isRaise(of)) return 'needs a larger budget:';
+  return changed === null ? `wants to use ${of.tool}:` : `wants to change ${changed}`;
+};
+
 /** `within`: the conversation it belongs to is around it already. */
 export function Approval({ of, within = false }: { of: Pending; within?: boolean }): JSX.Element {
   const changed = changedFiles(of);
@@ -47,7 +54,7 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
       {!within && <Who of={of} />}
       <p class="card-title">
         {within && `${of.agent} `}
-        {changed === null ? `wants to use ${of.tool}:` : `wants to change ${changed}`}
+        {wants(of, changed)}
       </p>
       <pre class="block call" tabIndex={0}>
         <Plain text={of.text} />
@@ -56,7 +63,7 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
         <span class="quiet">Why you are asked: </span>
         <Plain text={reasonWords(of.reason)} />
       </p>
-      {of.task !== null && <Sources task={of.task} />}
+      {of.task !== null && !isRaise(of) && <Sources task={of.task} />}
       <Behind of={of} />
       <Climb about={of.id} />
       <Verdict of={of} />

@@ -11,6 +11,9 @@ const valueText = (value: GrantValue): string => {
   return 'glob' in value ? `${value.name} like ${value.glob}` : `${value.name} ${value.value}`;
 };
 
+const used = (times: number): string =>
+  times === 0 ? 'Not used yet' : times === 1 ? 'Used once' : `Used ${times} times`;
+
 /** What the person has agreed to beyond single calls, each to be taken back. Nothing where there is nothing. */
 export function StandingList(): JSX.Element | null {
   const { api } = useApp();
@@ -40,7 +43,7 @@ export function StandingList(): JSX.Element | null {
               <Plain text={(grant.values ?? []).map(valueText).join(', ')} />
             </p>
             <p class="quiet">
-              {grant.count === null ? `Used ${grant.used} times` : `Used ${grant.used} of ${grant.count} times`}
+              {grant.count === null ? used(grant.used) : `Used ${grant.used} of ${grant.count} times`}
               {grant.until !== null && (
                 <>
                   , ends <Away at={grant.until} />
@@ -61,7 +64,7 @@ export function StandingList(): JSX.Element | null {
               {each.name !== null && ` as ${each.name}`}
             </p>
             <p class="quiet">
-              Used {each.used} times
+              {used(each.used)}
               {each.sources.length > 0 && (
                 <>
                   , from <Plain text={each.sources.map(({ what }) => what).join(', ')} />

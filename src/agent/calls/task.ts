@@ -8,6 +8,7 @@ import { type Task, isEnded, type NewTaskCall, type TaskCall, type TaskContent }
 import { handArtefacts } from './artefacts.ts';
 import { giveText, refuse } from './results.ts';
 import { type RunLog, loadJson, messageOf, waitsFor } from '../run/log.ts';
+import { outLabels } from '../run/state.ts';
 import type { CallState } from '../run/call.ts';
 import type { MatterKind } from '../../core/event.ts';
 import { wrapUntrusted } from '../../core/text/untrusted.ts';
@@ -133,7 +134,7 @@ function taskOf({ deps, log }: Turn, asked: NewTaskCall, artefacts: string[]): T
     session,
     from: agentActor(log.state.agent),
     content: putJson(deps.store, content, conversationId(asked.agent, session), deps.redact),
-    labels: log.state.labels,
+    labels: outLabels(log.state),
     maxAttempts: settings.queues[asked.agent]?.maxAttempts ?? settings.maxAttempts,
     origin: originAfter(log.claim.task),
   });

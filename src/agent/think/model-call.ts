@@ -347,6 +347,8 @@ export interface Outcome {
   dropped: boolean;
   /** The words end in a call that the server did not read as one. */
   written?: true;
+  /** The provider did not count: `usage` is the most that it can have been. */
+  estimated?: true;
 }
 
 /** Reads a stream to its end. Text goes to `onText` as it comes; calls count only once the stream has finished. */
