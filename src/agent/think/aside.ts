@@ -90,7 +90,7 @@ async function askOnce(
   // What is being stopped has not failed.
   signal.throwIfAborted();
   const ms = worked() - before;
-  const cost = paid === null ? null : settle(turn, paid, choice, outcome);
+  const cost = settle(turn, paid, choice, outcome);
   const { message, finish, usage } = outcome;
   const text = message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('\n');
   const wrong = outcome.error === null ? (misfit?.(text) ?? null) : null;
@@ -103,7 +103,7 @@ async function askOnce(
     return { text };
   }
   const partial = wrong === null ? null : log.put(message);
-  const spent = cost === null || cost.tokens === 0 ? {} : { cost };
+  const spent = cost.tokens === 0 ? {} : { cost };
   log.emit({
     type: 'model.failed',
     data: { ...common, error: error.kind, detail: log.put(error), partial, ms, ...spent },

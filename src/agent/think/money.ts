@@ -110,11 +110,13 @@ const UNKNOWN: readonly ModelErrorKind[] = ['network', 'timeout', 'aborted'];
 /** What a call did cost. One that was refused cost nothing; one whose end nobody knows, all that it may have cost. */
 export function settle(
   { deps }: Turn,
-  { hold }: Paid,
+  paid: Paid | null,
   choice: Pick<ModelChoice, 'cost'>,
   { error, usage, message }: Pick<Outcome, 'error' | 'usage' | 'message'>,
 ): Cost {
   const told = costOf(choice, usage);
+  if (paid === null) return told;
+  const { hold } = paid;
   const begun = message.parts.length > 0 && told.tokens === 0;
   const unknown = error !== null && error.unsent !== true && (begun || UNKNOWN.includes(error.kind));
   const most = { usd: Math.max(told.usd, hold.cost.usd), tokens: Math.max(told.tokens, hold.cost.tokens) };
