@@ -21,11 +21,11 @@ async function eventsOf<T extends EventType>(loop: Loop, type: T): Promise<Event
 /** Says something that took so many tokens, all of them input. */
 const costing = (usd: number, text = 'done'): ScriptStep[] => [
   { type: 'text', delta: text },
-  { type: 'finish', reason: 'stop', usage: { input: usd * M, output: 0, cacheRead: 0, cacheWrite: 0 } },
+  { type: 'finish', reason: 'stop', usage: { input: usd * M - 1, output: 1, cacheRead: 0, cacheWrite: 0 } },
 ];
 
 const dear = (step: ModelEvent, usd: number): ModelEvent =>
-  step.type === 'finish' ? { ...step, usage: { ...step.usage, input: usd * M, output: 0 } } : step;
+  step.type === 'finish' ? { ...step, usage: { ...step.usage, input: usd * M - 1, output: 1 } } : step;
 
 const usd = (limits: Budget['limits'][keyof Budget['limits']], onExceed: Budget['onExceed'] = 'stop'): Budget => ({
   limits: { usd: limits ?? {} },

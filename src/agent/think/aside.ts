@@ -4,7 +4,7 @@ import { accountText } from '../../core/budget.ts';
 import type { Reached } from '../../core/ports/spend.ts';
 import type { Manifest } from '../run/blobs.ts';
 import { collectAnswer, estimateTokens, fitted, withoutSecrets } from './model-call.ts';
-import { begin, counted, payFor, settle } from './money.ts';
+import { affordable, begin, counted, payFor, settle } from './money.ts';
 import { type Routed, routeData, routeFor, routeUp } from './route.ts';
 
 /** Something that a model is asked beside the agent's own thinking. */
@@ -31,7 +31,8 @@ export async function askAside(turn: AgentTurn, aside: Aside, signal: AbortSigna
     if (next !== undefined && next.window > first.window) route = larger;
   }
   while (route !== null) {
-    const said: { text: string } | { failed: string } = await askRoute(turn, aside, route, signal);
+    const payable = await affordable(turn, route);
+    const said: Asked = 'code' in payable ? { failed: 'price' } : await askRoute(turn, aside, payable, signal);
     if ('text' in said) return said.text;
     route = routeUp(turn, route, `after:${said.failed}`);
   }
@@ -87,10 +88,10 @@ async function askOnce(
   const asked = { ...(await fitted(deps, request, choice)), model, by, ...most };
   const said = withoutSecrets(await collectAnswer(choice, asked, signal, () => {}), deps.redact);
   const outcome = counted(said, choice, prepared, { paid, state: null });
+  const cost = paid === null ? null : settle(turn, paid, choice, outcome);
   // What is being stopped has not failed.
   signal.throwIfAborted();
   const ms = worked() - before;
-  const cost = paid === null ? null : settle(turn, paid, choice, outcome);
   const { message, finish, usage } = outcome;
   const text = message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('\n');
   const wrong = outcome.error === null ? (misfit?.(text) ?? null) : null;

@@ -93,10 +93,12 @@ export function counted(
   { paid, state }: { paid: Paid | null; state: RunState | null },
 ): Outcome {
   const { error, usage, message } = outcome;
-  if (error !== null || usage.input > 0 || choice.ours === true) return outcome;
+  const told = usage.input > 0 && (usage.output > 0 || message.parts.length === 0);
+  if (error !== null || told || choice.ours === true) return outcome;
   const bytes = Buffer.byteLength(JSON.stringify(message.parts));
   const output = usage.output > 0 ? usage.output : Math.min(bytes, paid?.output ?? bytes);
-  return { ...outcome, usage: { ...usage, input: mostInput(prepared, choice, state), output }, estimated: true };
+  const input = usage.input > 0 ? usage.input : mostInput(prepared, choice, state);
+  return { ...outcome, usage: { ...usage, input, output }, estimated: true };
 }
 
 const UNKNOWN: readonly ModelErrorKind[] = ['network', 'timeout', 'aborted'];
