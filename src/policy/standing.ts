@@ -135,9 +135,9 @@ function canonicalValue(kind: EndorsedKind, value: string): string {
 }
 
 /** The part behind `#` stays: what is fetched never has it, but whoever follows a link takes it along. */
-function canonicalUrl(text: string): string {
+function canonicalUrl(text: string, hash = URL.parse(text)?.hash ?? ''): string {
   const parsed = parseTarget(text);
-  return parsed.ok ? parsed.target.url + new URL(text).hash : text;
+  return parsed.ok ? parsed.target.url + hash : text;
 }
 
 const valueKey = (kind: EndorsedKind, value: string): string => `${kind}\n${canonicalValue(kind, value)}`;
@@ -209,7 +209,8 @@ function canonical({ name, value }: NamedValue): NamedValue {
     const path = workspacePath(value);
     return { name, value: path.ok ? path.path : value };
   }
-  return { name, value: /^https?:/i.test(value) ? canonicalUrl(value) : value };
+  if (!/^https?:/i.test(value)) return { name, value };
+  return { name, value: canonicalUrl(value, name === 'url' ? '' : undefined) };
 }
 
 /** Names whose values a pattern cannot stand for: what follows in a command, or in all arguments, can be anything. */
