@@ -16,6 +16,7 @@ import type { ToolName } from '../core/ports/tool.ts';
 import { SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { didYouMean } from '../core/text/unknown.ts';
 import { listed, validate } from './validate.ts';
+import { accountsOf, type AccountType } from './accounts.ts';
 import { networkBudgetOf } from './budget-schema.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
@@ -57,6 +58,8 @@ export interface Known {
   providerKinds: readonly ProviderKind[];
   tools: readonly ToolName[];
   messengers: readonly Messenger[];
+  /** Kinds of accounts; none unless given. */
+  accountTypes?: readonly AccountType[];
   /** What confines commands, the strictest first. */
   sandboxes: readonly SandboxName[];
   /** Channels beside those of `ruche.yaml`, and those that a secret alone makes. */
@@ -66,7 +69,9 @@ export interface Known {
 }
 
 /** The same for an agent: `providers` are all there are. */
-export interface KnownToAgent extends Omit<Known, 'messengers' | 'channels' | 'providerKinds'> {
+export interface KnownToAgent extends Omit<Known, 'messengers' | 'channels' | 'accountTypes' | 'providerKinds'> {
+  /** Accounts of `ruche.yaml`. */
+  accounts?: readonly string[];
   /** Chains of escalation that it may name. */
   chains: readonly string[];
   /** Whom its schedules and triggers may tell. */
@@ -204,7 +209,8 @@ export function parseSettings(
   if (source.problems.length > 0) return { settings: null, problems: source.problems };
   const { value, problems } = validate(settingsSchema(known.providerKinds), source, file);
   const { channels, problems: others } = channelsOf(source, file, known.messengers);
-  problems.push(...others);
+  const { accounts, problems: wrong } = accountsOf(source, file, known.accountTypes ?? []);
+  problems.push(...others, ...wrong);
   const warnings = laterKeys(source, file, SETTINGS_LATER);
   if (!value) return { settings: null, problems: [...problems, ...warnings] };
 
@@ -254,6 +260,7 @@ export function parseSettings(
       rules: rules.map(toRule),
       ...(value.policy?.contacts === undefined ? {} : { contacts: value.policy.contacts }),
       channels,
+      ...(accounts.length === 0 ? {} : { accounts }),
       bindings: (value.bindings ?? []).map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })),
       checks: [...new Set(value.checks)],
       compaction: compactionOf(value.compaction),

@@ -1,7 +1,8 @@
 import { EXTRA_FILES } from '../../core/agent.ts';
 import { type Agent, type Governance, type Problem, type Settings, SETTINGS_FILE } from '../../core/agent.ts';
 import type { Change } from '../../core/files.ts';
-import { NO_SCRIPTS } from '../../core/skill.ts';
+import type { ToolName } from '../../core/ports/tool.ts';
+import { NO_SCRIPTS, type Skill } from '../../core/skill.ts';
 import { readReceiver } from '../../core/escalation.ts';
 import { isAgentName } from '../../core/ids.ts';
 import { commonReach, reachText } from '../../core/net/reach.ts';
@@ -201,8 +202,25 @@ async function read(
   const all = [...problems, ...lost, ...odd, ...found.problems, ...skills.problems];
   return {
     ok: true,
-    governance: { commit, settings, agents, skills: skills.skills, scripts: NO_SCRIPTS, problems: all },
+    governance: { commit, settings, agents: withSkillTools(agents, skills.skills, options.tools), skills: skills.skills, scripts: NO_SCRIPTS, problems: all },
   };
+}
+
+/** The tools that a bundled skill brings are the agent's as if its file named them. */
+function withSkillTools(
+  agents: Map<string, Agent>,
+  skills: readonly Skill[],
+  known: readonly ToolName[],
+): Map<string, Agent> {
+  const brought = new Map(skills.flatMap(({ name, source, tools }) => (source === 'bundled' && tools ? [[name, tools]] : [])));
+  if (brought.size === 0) return agents;
+  const names = known.map(({ name }) => name);
+  return new Map(
+    [...agents].map(([name, agent]) => {
+      const more = (agent.skills ?? []).flatMap((skill) => brought.get(skill) ?? []).filter((tool) => names.includes(tool));
+      return [name, more.length === 0 ? agent : { ...agent, tools: [...new Set([...agent.tools, ...more])] }];
+    }),
+  );
 }
 
 /** What a person has saved, in the place of what is committed. One that is refused leaves the committed agent at work. */
@@ -309,9 +327,9 @@ async function readAgents(
     const ids = ['AGENT.md', ...EXTRA_FILES]
       .map((file) => files.get(`${name}/${file}`))
       .map((e) => e && `${e.mode} ${e.oid}`);
-    const { providers, chains, recipients, sandbox = null } = known(options, settings);
+    const { providers, chains, accounts, recipients, sandbox = null } = known(options, settings);
     const told = recipients.channels.map(({ name: channel, type, owners }) => [channel, type, owners]);
-    const key = JSON.stringify([name, ids, providers, chains, told, sandbox]);
+    const key = JSON.stringify([name, ids, providers, chains, accounts, told, sandbox]);
     const agent = parsed.get(key) ?? (await readAgent(options, name, files, settings));
     used.set(key, agent);
     problems.push(...agent.problems);
@@ -350,6 +368,7 @@ async function readAgent(
 const known = (options: GovernanceOptions, settings: Settings): KnownToAgent => ({
   providers: [...new Set([...settings.providers.map((provider) => provider.name), ...options.providers])],
   chains: Object.keys(settings.escalation),
+  accounts: (settings.accounts ?? []).map(({ name }) => name),
   recipients: recipientsOf(settings.channels, options),
   ...(settings.sandbox === undefined ? {} : { sandbox: settings.sandbox }),
   tools: options.tools,
