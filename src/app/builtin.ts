@@ -30,6 +30,8 @@ import { extractTool } from '../tools/extract.ts';
 import { fetchTool } from '../tools/fetch.ts';
 import { handOverTool } from '../tools/hand-over.ts';
 import { listTool } from '../tools/list.ts';
+import { mailDo } from '../tools/mail-do.ts';
+import { mail } from '../tools/mail.ts';
 import { readTool } from '../tools/read.ts';
 import { schedule } from '../tools/schedule.ts';
 import { searchTool } from '../tools/search.ts';
@@ -66,6 +68,8 @@ export const BUILTIN: Builtin = {
     escalateTool,
     schedule,
     tellTool,
+    mail,
+    mailDo,
   ],
   messengers: [telegramMessenger],
   accounts: [imapAccount],

@@ -79,7 +79,10 @@ export function accountsOf(
       const known = listed(types.map((each) => each.type));
       const said =
         'type' in entry
-          ? `must be one of ${known}.${didYouMean(String(entry['type']), types.map((each) => each.type))}`
+          ? `must be one of ${known}.${didYouMean(
+              String(entry['type']),
+              types.map((each) => each.type),
+            )}`
           : `needs a type: ${known}`;
       problems.push(problem(file, source.lineOf(path), path.join('.'), said));
       return [];

@@ -87,7 +87,12 @@ function checkTools(tools: readonly string[], known: readonly string[], source: 
   });
 }
 
-const accountProblems = (given: readonly string[], known: readonly string[], source: YamlSource, file: string): Problem[] =>
+const accountProblems = (
+  given: readonly string[],
+  known: readonly string[],
+  source: YamlSource,
+  file: string,
+): Problem[] =>
   given.flatMap((name, index) => {
     if (known.includes(name)) return [];
     const path = ['accounts', index];

@@ -35,7 +35,9 @@ export const triggerSchema = z
       .max(200)
       .describe('message: a text with * and ? that the message must fit, small or capital letters alike.')
       .optional(),
-    account: smallName.describe('mail.received: only mail of this account; of all accounts of the agent unless given.').optional(),
+    account: smallName
+      .describe('mail.received: only mail of this account; of all accounts of the agent unless given.')
+      .optional(),
     folder: name.describe('mail.received: only mail in this folder.').optional(),
     from: glob.describe('mail.received: only mail from this address; * and ? may be used.').optional(),
     addressee: glob.describe('mail.received: only mail to or copied to this address; * and ? may be used.').optional(),

@@ -130,7 +130,15 @@ function sourceOf(given: TriggerEntry, accounts: readonly string[]): TriggerSour
     case 'approval.waiting':
       return { on, agent, tool };
     case 'mail.received': {
-      const { account, folder = null, from = null, addressee = null, subject = null, attachment = null, list = null } = given;
+      const {
+        account,
+        folder = null,
+        from = null,
+        addressee = null,
+        subject = null,
+        attachment = null,
+        list = null,
+      } = given;
       // Those of the agent now: what it is not let into, it does not hear of.
       const heard = account === undefined ? [...accounts].sort() : [account];
       return { on, accounts: heard, folder, from, addressee, subject, attachment, list };

@@ -199,11 +199,20 @@ export type Body =
   | { type: 'mail.received'; data: { account: string; folder: string; mail: string; content: BlobRef } }
   /**
    * Every mail up to this UID has been taken in. Mails that came before `from` (milliseconds, by the server) were there already, and
-   * so were those of that very second whose fingerprints are in `edge`. `anew`: the server has numbered the folder anew.
+   * so were those of that very second whose fingerprints are in `edge`. `anew`: the server has numbered the folder anew, and up
+   * to this UID there may be mails that were taken in under another one.
    */
   | {
       type: 'mail.seen';
-      data: { account: string; folder: string; validity: string; uid: number; from: number; edge: string[]; anew?: true };
+      data: {
+        account: string;
+        folder: string;
+        validity: string;
+        uid: number;
+        from: number;
+        edge: string[];
+        anew?: number;
+      };
     }
   // run
   | {

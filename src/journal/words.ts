@@ -245,6 +245,7 @@ function wordsIn(value: unknown): string {
 }
 
 const LIGHT: ReadonlySet<EventType> = new Set([
+  'mail.seen',
   'net.sent',
   'triggers.seen',
   'task.queued',

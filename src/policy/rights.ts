@@ -3,7 +3,10 @@ import { commonReach } from '../core/net/reach.ts';
 import type { PolicyFacts } from '../core/policy.ts';
 import { canonicalJson } from '../core/text/json.ts';
 
-type Rights = Pick<PolicyFacts, 'rules' | 'agentRules' | 'tools' | 'accounts' | 'network' | 'leave' | 'settingsNetwork'>;
+type Rights = Pick<
+  PolicyFacts,
+  'rules' | 'agentRules' | 'tools' | 'accounts' | 'network' | 'leave' | 'settingsNetwork'
+>;
 
 /** What the files say of an agent's calls. A task has at most the rights of those who gave it: what narrows them narrows it. */
 export function rightsOf(

@@ -89,7 +89,10 @@ export function parseSkill(bytes: Uint8Array, name: string): Parsed {
 type Warn = (key: string, message: string) => void;
 
 /** Of all namespaces, and of the top level, where some makers put it. */
-function readNeeds(values: ReadonlyMap<string, unknown>, warn: Warn): Pick<SkillText, 'needs'> & { install: string[]; tools: string[] } {
+function readNeeds(
+  values: ReadonlyMap<string, unknown>,
+  warn: Warn,
+): Pick<SkillText, 'needs'> & { install: string[]; tools: string[] } {
   const metadata = fromJson(values.get('metadata'));
   if (metadata !== undefined && metadata !== null && !isMap(metadata))
     warn('metadata', 'should be a map of keys; it is ignored');

@@ -12,6 +12,7 @@ import type { ScheduleBook } from '../../src/core/schedule.ts';
 import { BUILTIN, openTools } from '../../src/app/builtin.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import type { AnyTool } from '../../src/core/ports/tool.ts';
+import type { MailAccess } from '../../src/core/ports/tool.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { anAgent, SETTINGS } from '../fakes/governance.ts';
 import { noEgress } from '../fakes/no-egress.ts';
@@ -27,6 +28,7 @@ test('system prompt and schemas of all default tools stay under 1,200 tokens, th
     checkouts: {} as Checkouts,
     egress: noEgress,
     book: {} as ScheduleBook,
+    accounts: {} as MailAccess,
     limits: SETTINGS.limits,
   });
   const whole: Agent = { ...agent, tools: [...tools.keys()] };

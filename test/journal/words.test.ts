@@ -466,6 +466,28 @@ const TABLE: Rows = {
     weighty: false,
     rows: [['triggers have seen the journal up to 7', { upTo: 7, main: commit }]],
   },
+  'mail.received': {
+    weighty: true,
+    rows: [
+      [
+        'mail office:1.2:INBOX came in: "words"',
+        { account: 'office', folder: 'INBOX', mail: 'office:1.2:INBOX', content: blob },
+      ],
+    ],
+  },
+  'mail.seen': {
+    weighty: false,
+    rows: [
+      [
+        'has followed office INBOX up to 1.2',
+        { account: 'office', folder: 'INBOX', validity: '1', uid: 2, from: 0, edge: [] },
+      ],
+      [
+        'has followed office INBOX up to 1.2, which its server has numbered anew',
+        { account: 'office', folder: 'INBOX', validity: '1', uid: 2, from: 0, edge: [], anew: 9 },
+      ],
+    ],
+  },
   'webhook.received': {
     weighty: true,
     rows: [['received a webhook on issues (delivery d)', { hook: 'issues', delivery: 'd', content: blob }]],

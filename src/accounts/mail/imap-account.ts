@@ -34,16 +34,18 @@ const settings = {
     .max(20)
     .describe('Folders whose new mail is taken in; INBOX unless given.')
     .optional(),
-  archive: z.string().min(1).max(500).describe('Folder for what is done; the one the server names unless given.').optional(),
+  archive: z
+    .string()
+    .min(1)
+    .max(500)
+    .describe('Folder for what is done; the one the server names unless given.')
+    .optional(),
   authserv: z
     .array(z.string().min(1).max(300))
     .max(20)
     .describe("Names under which your own server says who really sent a mail (authserv-id). Nobody else's word counts.")
     .optional(),
-  tls: z
-    .literal(false)
-    .describe('false: without encryption, only for a server on this machine.')
-    .optional(),
+  tls: z.literal(false).describe('false: without encryption, only for a server on this machine.').optional(),
 };
 
 /** Mail by IMAP. */
@@ -58,7 +60,9 @@ export const imapAccount: AccountType<typeof settings> = {
   },
   async open({ name, settings: own, secret, net, clock }) {
     if (own.tls === false && hostKind(own.imap.host) !== 'loopback')
-      throw new Error(`accounts.${name}: without encryption only a server on this machine may be used; remove tls: false`);
+      throw new Error(
+        `accounts.${name}: without encryption only a server on this machine may be used; remove tls: false`,
+      );
     const { ImapMailbox } = await import('./imap.ts');
     return new ImapMailbox({
       name,
@@ -66,6 +70,8 @@ export const imapAccount: AccountType<typeof settings> = {
       tls: own.tls !== false,
       user: own.user ?? own.address,
       folders: own.folders ?? ['INBOX'],
+      authserv: own.authserv ?? [],
+      archive: own.archive ?? null,
       password: () => secret('password'),
       net,
       clock,

@@ -34,7 +34,10 @@ export function imapError(error: unknown, where: string): AccountError {
   const code = text(told.serverResponseCode);
   const throttled = told.code === 'ETHROTTLE' || LATER.has(code) || LATER_WORDS.test(said);
   if (throttled)
-    return new AccountError('throttled', `${where} wants to be left alone for a while.${quoted} It is tried again later.`);
+    return new AccountError(
+      'throttled',
+      `${where} wants to be left alone for a while.${quoted} It is tried again later.`,
+    );
   if (told.authenticationFailed === true)
     return new AccountError(
       'login',

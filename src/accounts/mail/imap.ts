@@ -1,7 +1,15 @@
 import type { FetchMessageObject, ImapFlow, ListResponse, MessageStructureObject, SearchObject } from 'imapflow';
 import { type Account, AccountError, type AccountStep } from '../../core/ports/account.ts';
 import { type Clock, OVER } from '../../core/ports/clock.ts';
-import type { Mailbox, MailFeed, MailFolder, MailHead, MailLook, MailQuery, MailSource } from '../../core/ports/mailbox.ts';
+import type {
+  Mailbox,
+  MailFeed,
+  MailFolder,
+  MailHead,
+  MailLook,
+  MailQuery,
+  MailSource,
+} from '../../core/ports/mailbox.ts';
 import { type Net, onlyAt } from '../../core/ports/net.ts';
 import type { MailPlace } from '../../core/mail-id.ts';
 import { hostPortText } from '../../core/net/host.ts';
@@ -18,6 +26,8 @@ export interface ImapOptions {
   tls: boolean;
   user: string;
   folders: readonly string[];
+  authserv: readonly string[];
+  archive: string | null;
   password(): Promise<string>;
   net: Net;
   clock: Clock;
@@ -92,8 +102,13 @@ export class ImapMailbox implements Account, Mailbox {
   #open: { client: ImapFlow; used: number } | null = null;
   #rest = new AbortController();
 
+  readonly inboxes: readonly string[];
+  readonly authserv: readonly string[];
+  readonly archive: string | null;
+
   constructor(options: ImapOptions) {
     this.#options = options;
+    ({ folders: this.inboxes, authserv: this.authserv, archive: this.archive } = options);
   }
 
   async test(): Promise<AccountStep[]> {
@@ -110,7 +125,8 @@ export class ImapMailbox implements Account, Mailbox {
       done('login', `${user} is let in.`);
       const there = (await client.list()).map(({ path }) => path);
       for (const folder of folders) {
-        if (!there.includes(folder)) throw new AccountError('rights', `There is no folder "${folder}". There are: ${there.join(', ')}.`);
+        if (!there.includes(folder))
+          throw new AccountError('rights', `There is no folder "${folder}". There are: ${there.join(', ')}.`);
         const { exists } = await client.mailboxOpen(folder, { readOnly: true });
         done('folder', `${folder} has ${exists} mails.`);
       }
@@ -160,17 +176,23 @@ export class ImapMailbox implements Account, Mailbox {
   }
 
   move(place: MailPlace, folder: string): Promise<{ moved: boolean; place: MailPlace | null }> {
-    return this.#at<{ moved: boolean; place: MailPlace | null }>(place, false, { moved: false, place: null }, async (client) => {
-      const uid = String(place.uid);
-      if (!(await client.fetchOne(uid, { uid: true }, { uid: true }))) return { moved: false, place: null };
-      const moved = await client.messageMove(uid, folder, { uid: true });
-      if (moved === false) throw new AccountError('rights', `The mail could not be moved to "${folder}": there may be no such folder.`);
-      const [to, validity] = [moved.uidMap?.get(place.uid), moved.uidValidity];
-      return {
-        moved: true,
-        place: to === undefined || validity === undefined ? null : { folder, validity: String(validity), uid: to },
-      };
-    });
+    return this.#at<{ moved: boolean; place: MailPlace | null }>(
+      place,
+      false,
+      { moved: false, place: null },
+      async (client) => {
+        const uid = String(place.uid);
+        if (!(await client.fetchOne(uid, { uid: true }, { uid: true }))) return { moved: false, place: null };
+        const moved = await client.messageMove(uid, folder, { uid: true });
+        if (moved === false)
+          throw new AccountError('rights', `The mail could not be moved to "${folder}": there may be no such folder.`);
+        const [to, validity] = [moved.uidMap?.get(place.uid), moved.uidValidity];
+        return {
+          moved: true,
+          place: to === undefined || validity === undefined ? null : { folder, validity: String(validity), uid: to },
+        };
+      },
+    );
   }
 
   async follow(folder: string): Promise<MailFeed> {
@@ -197,7 +219,12 @@ export class ImapMailbox implements Account, Mailbox {
   }
 
   /** `gone` if the folder's numbers are not those of the place any more. */
-  #at<T>({ folder, validity }: MailPlace, readOnly: boolean, gone: T, work: (client: ImapFlow) => Promise<T>): Promise<T> {
+  #at<T>(
+    { folder, validity }: MailPlace,
+    readOnly: boolean,
+    gone: T,
+    work: (client: ImapFlow) => Promise<T>,
+  ): Promise<T> {
     return this.#with(async (client) => {
       const { uidValidity } = await client.mailboxOpen(folder, { readOnly });
       return String(uidValidity) === validity ? work(client) : gone;
@@ -243,7 +270,8 @@ export class ImapMailbox implements Account, Mailbox {
     const resting = new AbortController();
     this.#rest = resting;
     const { clock } = this.#options;
-    const drop = (): Promise<void> => this.#turns.run(() => (resting.signal.aborted ? Promise.resolve() : this.#drop()));
+    const drop = (): Promise<void> =>
+      this.#turns.run(() => (resting.signal.aborted ? Promise.resolve() : this.#drop()));
     void clock.sleep(KEPT_MS, resting.signal).then(drop, () => undefined);
   }
 }
@@ -338,15 +366,22 @@ function stepsBefore(code: AccountError['code'], told: readonly AccountStep[]): 
   return told.length > 0 ? [] : before.map((step) => ({ step, ok: true, why: '' }));
 }
 
-async function headsOf(client: ImapFlow, folder: string, validity: string, uids: readonly number[]): Promise<MailHead[]> {
+async function headsOf(
+  client: ImapFlow,
+  folder: string,
+  validity: string,
+  uids: readonly number[],
+): Promise<MailHead[]> {
   if (uids.length === 0) return [];
   const found = await client.fetchAll(uids.join(','), HEAD, { uid: true });
-  return found.map((each) => headOf(each, { folder, validity, uid: each.uid })).sort((a, b) => a.place.uid - b.place.uid);
+  return found
+    .map((each) => headOf(each, { folder, validity, uid: each.uid }))
+    .sort((a, b) => a.place.uid - b.place.uid);
 }
 
 const headOf = (found: FetchMessageObject, place: MailPlace): MailHead => ({
   place,
-  header: [...(found.bodyParts ?? [])].find(([key]) => key.toLowerCase().startsWith('header'))?.[1] ?? new Uint8Array(),
+  header: found.headers ?? new Uint8Array(),
   received: new Date(found.internalDate ?? 0).getTime(),
   size: found.size ?? 0,
   flags: [...(found.flags ?? [])],

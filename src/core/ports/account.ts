@@ -1,7 +1,16 @@
 import type { Mailbox } from './mailbox.ts';
 
 /** What keeps an account from being used. `throttled`: the server wants to be left alone for a while, which says nothing about the password. */
-export type AccountFault = 'dns' | 'blocked' | 'network' | 'tls' | 'login' | 'throttled' | 'rights' | 'protocol' | 'secret';
+export type AccountFault =
+  | 'dns'
+  | 'blocked'
+  | 'network'
+  | 'tls'
+  | 'login'
+  | 'throttled'
+  | 'rights'
+  | 'protocol'
+  | 'secret';
 
 export class AccountError extends Error {
   readonly code: AccountFault;

@@ -68,6 +68,12 @@ export interface MailFeed {
 
 /** Mail as a server keeps it. Methods reject with an AccountError. */
 export interface Mailbox {
+  /** Folders whose new mail is taken in. */
+  readonly inboxes: readonly string[];
+  /** Whose findings about senders count (see `MailOrigin`). */
+  readonly authserv: readonly string[];
+  /** Where mail goes that is done; null: where the server says. */
+  readonly archive: string | null;
   folders(): Promise<MailFolder[]>;
   /** The newest first. */
   search(query: MailQuery, page: { offset: number; limit: number }): Promise<{ total: number; heads: MailHead[] }>;

@@ -202,7 +202,14 @@ async function read(
   const all = [...problems, ...lost, ...odd, ...found.problems, ...skills.problems];
   return {
     ok: true,
-    governance: { commit, settings, agents: withSkillTools(agents, skills.skills, options.tools), skills: skills.skills, scripts: NO_SCRIPTS, problems: all },
+    governance: {
+      commit,
+      settings,
+      agents: withSkillTools(agents, skills.skills, options.tools),
+      skills: skills.skills,
+      scripts: NO_SCRIPTS,
+      problems: all,
+    },
   };
 }
 
@@ -212,12 +219,16 @@ function withSkillTools(
   skills: readonly Skill[],
   known: readonly ToolName[],
 ): Map<string, Agent> {
-  const brought = new Map(skills.flatMap(({ name, source, tools }) => (source === 'bundled' && tools ? [[name, tools]] : [])));
+  const brought = new Map(
+    skills.flatMap(({ name, source, tools }) => (source === 'bundled' && tools ? [[name, tools]] : [])),
+  );
   if (brought.size === 0) return agents;
   const names = known.map(({ name }) => name);
   return new Map(
     [...agents].map(([name, agent]) => {
-      const more = (agent.skills ?? []).flatMap((skill) => brought.get(skill) ?? []).filter((tool) => names.includes(tool));
+      const more = (agent.skills ?? [])
+        .flatMap((skill) => brought.get(skill) ?? [])
+        .filter((tool) => names.includes(tool));
       return [name, more.length === 0 ? agent : { ...agent, tools: [...new Set([...agent.tools, ...more])] }];
     }),
   );
