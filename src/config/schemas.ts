@@ -174,7 +174,6 @@ const binding = z
 export const SETTINGS_LATER = [
   'budgets',
   'calendar',
-  'mail',
   'mcp',
   'memory',
   'owners',
