@@ -1,3 +1,4 @@
+import { adaptive } from './adaptive/play.ts';
 import { BENIGN, type Pair, PAIRS } from './agentdojo.ts';
 import { openStage, type Run } from './played.ts';
 import { measure, VARIANTS } from './variants.ts';
@@ -63,6 +64,7 @@ async function variants(): Promise<void> {
 const stage = await openStage();
 try {
   const held = [await attacked(stage), await benign(stage)];
+  held.push(await adaptive(say, { teeth: process.argv.includes('--teeth') }));
   if (process.argv.includes('--variants')) await variants();
   if (held.includes(false)) process.exitCode = 1;
 } finally {

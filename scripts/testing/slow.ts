@@ -39,6 +39,7 @@ export const SUITES: readonly Suite[] = [
   {
     name: 'random',
     paths: [
+      'test/accounts/mail/property.test.ts',
       'test/agent/file-labels.test.ts',
       'test/agent/random.test.ts',
       'test/agent/task-trees.test.ts',
@@ -47,6 +48,7 @@ export const SUITES: readonly Suite[] = [
       'test/core/markdown.test.ts',
       'test/core/untrusted.test.ts',
       'test/gateway/safety.test.ts',
+      'test/e2e/adaptive.slow.test.ts',
       'test/e2e/canary-surfaces.slow.test.ts',
       'test/journal/export.test.ts',
       'test/models/cut.test.ts',

@@ -71,7 +71,7 @@ export function openAgents(
     redactPieces: () => secrets.redactPieces(),
     emit: (delta) => hub.emit(delta),
     cancelTask: (task, by) => cancelTask({ store, ids, redact, pushes, governance }, task, by),
-    agentLabels: (agent) => agentLabels({ ...adapters, governance }, agent),
+    agentLabels: (agent) => agentLabels({ ...adapters, governance, standing }, agent),
     conversations: new ConversationCache(),
     landingOrder: new LandingOrder(adapters.clock),
     hindrances: new Hindrances(),

@@ -35,12 +35,11 @@ export async function costs(
   return 0;
 }
 
-function reportText({ by, since, rows, total, month, budgets }: CostReport): string {
-  const from = new Date(since).toISOString().slice(0, 10);
+function reportText({ by, sinceDay: from, rows, total, month, budgets }: CostReport): string {
   const head = [by, 'cost', 'calls', 'tokens in', 'cached', 'tokens out'];
   const lines = table([head, ...rows.map(cells), ...(rows.length > 1 ? [cells(total)] : [])]);
-  const spent = rows.length === 0 ? [`Nothing was spent since ${from}.`] : [`Since ${from}:`, ...lines];
-  const monthly = `This month: ${dollars(month.usd)}; at this pace ${dollars(month.projected)} in all.`;
+  const spent = rows.length === 0 ? [`Nothing spent since ${from}.`] : [`Since ${from}:`, ...lines];
+  const monthly = `This month: ${dollars(month.usd)} so far, ${dollars(month.projected)} projected.`;
   const held = budgets.length === 0 ? [] : ['Budgets:', ...table(budgets.map(budgetCells))];
   return [...spent, monthly, ...held].join('\n');
 }
@@ -84,7 +83,7 @@ async function correct(io: Io, call: Talk['call'], flags: CostsFlags): Promise<E
   }
   const answers = `${done.answers} ${done.answers === 1 ? 'answer' : 'answers'}`;
   io.out(
-    `Corrected ${answers} of ${plain(model)}: ${dollars(done.before)} is ${dollars(done.after)} now.\nFor what comes, set models.providers.${plain(model.replace('/', '.models.'))}.price in ruche.yaml.\n`,
+    `Corrected ${answers} of ${plain(model)}: ${dollars(done.before)} became ${dollars(done.after)}.\nFor future answers, set models.providers.${plain(model.replace('/', '.models.'))}.price in ruche.yaml.\n`,
   );
   return 0;
 }

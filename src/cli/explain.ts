@@ -5,7 +5,7 @@ import { plain } from './io.ts';
 const ELSEWHERE = ['EROFS', 'EACCES', 'EPERM', 'ENAMETOOLONG'];
 
 const COMMAND =
-  /([`"]|: )ruche (?=(?:up|down|init|ask|answer|approve|deny|chat|approvals|tasks|login|pair|status|models|doctor|log|net|show|policy|secrets|agents|skills|verify|schedules|triggers|escalations|grants|endorse|endorsements|simulate)\b)/g;
+  /([`"]|: )ruche (?=(?:up|down|init|ask|answer|approve|deny|chat|approvals|tasks|login|pair|status|models|doctor|log|net|show|policy|secrets|agents|skills|verify|schedules|triggers|escalations|costs|grants|endorse|endorsements|simulate)\b)/g;
 
 /** Hints of the network name the program plainly; where it is called otherwise, so do they. */
 export const asCalled = (text: string, self: string): string =>
@@ -15,6 +15,7 @@ export const asCalled = (text: string, self: string): string =>
 export function explain(error: unknown): string {
   if (!(error instanceof Error)) return plain(String(error));
   const { code, path } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' && path !== undefined && 'syscall' in error) return plain(`File not found: ${path}`);
   const fault = 'syscall' in error ? fileFault(code) : null;
   if (fault === null || code === undefined) return plain(error.message);
   const also = ELSEWHERE.includes(code) ? ', or choose another --home or --workspace' : ' and try again';

@@ -29,7 +29,8 @@ export function sinceOf(text: string, now: number): number {
   const ago = /^(\d{1,9})([smhd])$/.exec(text);
   if (ago) return now - Number(ago[1]) * (UNITS[ago[2] ?? ''] ?? 0);
   const isDay = readMoment(text.slice(0, 10)) !== null;
-  const date = isDay ? Date.parse(text) : Number.NaN;
+  // A day alone would begin as that of Greenwich, and with its hour here.
+  const date = isDay ? Date.parse(text.length === 10 ? `${text}T00:00` : text) : Number.NaN;
   if (!Number.isNaN(date)) return date;
   throw new CliError(`Invalid --since "${text}". Give 30s, 10m, 2h or 3d, or a date such as 2026-11-23T08:15.`);
 }

@@ -36,11 +36,12 @@ const changeText = ({ event, at, run, agent, tool, what, was, now }: ChangedDeci
   ].join('\n');
 
 const WHY: Readonly<Record<keyof Rehearsal['unjudged'], string>> = {
-  'no-facts': 'hold no facts: older versions kept none, and there are none of a call that could not be read',
-  erased: 'were erased',
-  'old-rules-gone': 'were made by rules that cannot be read any more',
-  'agent-gone': 'are of agents that are not there under the changed rules',
-  'not-by-rules': 'come out otherwise under the rules of then: a limit decided, or another version of Ruche',
+  'no-facts':
+    'without recorded facts: made by an older version, or a call that no rule decided (unreadable, or to nobody)',
+  erased: 'erased',
+  'old-rules-gone': 'made under rules that can no longer be read',
+  'agent-gone': 'by agents that the changed files do not have',
+  'not-by-rules': 'not explained by the rules of their time: a limit decided, or another version of Ruche',
 };
 
 function summaryText({ decisions, judged, changed, otherRule, agents, unjudged }: Rehearsal, more: number): string {

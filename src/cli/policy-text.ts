@@ -52,13 +52,13 @@ export function statsText({ runs, asks, per100, rules }: PolicyStats): string {
     shortly(medianMs),
     shortly(p90Ms),
   ]);
-  const table = [['rule', 'asked', 'approved', 'denied', 'nobody', 'median', 'p90'], ...rows];
+  const table = [['rule', 'asked', 'approved', 'denied', 'unanswered', 'median', 'p90'], ...rows];
   const widths = (table[0] ?? []).map((_, column) => Math.max(...table.map((row) => (row[column] ?? '').length)));
   const lines = table.map((row) =>
     row.map((cell, at) => (at === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  '),
   );
   return [
-    `${runs} runs, ${asks} asks${per100 === null ? '' : `: ${per100} per 100 runs`}.`,
+    `${runs} ${runs === 1 ? 'run' : 'runs'}, ${asks} ${asks === 1 ? 'question' : 'questions'}${per100 === null ? '' : `: ${per100} per 100 runs`}.`,
     ...(rules.length === 0 ? [] : lines),
     ...rules.flatMap(spareText),
   ].join('\n');

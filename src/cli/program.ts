@@ -78,6 +78,7 @@ function build(io: Io, result: { code: number }): Command {
     program
       .command(usage)
       .description(description)
+      .showHelpAfterError(`(for help: ${io.self} ${usage.split(' ')[0]} --help)`)
       .option('--home <dir>', 'where Ruche keeps its data (RUCHE_HOME, else ~/.ruche)')
       .option(
         '--workspace <dir>',
@@ -149,19 +150,20 @@ function talking(command: MakeCommand, act: MakeAct, io: Io): void {
     .option('--note <text>', 'words for the agent')
     .option('--for-task', 'let calls of the same kind through until its task ends')
     .option('--standing', 'let calls of the same kind through from now on; see grants')
-    .option('--expires <time>', 'standing: for this long, such as 7d (30d)')
-    .option('--count <number>', 'standing: so many times')
+    .option('--expires <time>', 'standing: end after this time, such as 7d (30d unless given)')
+    .option('--count <number>', 'standing: end after this many uses')
     .option('--match <name=pattern>', 'standing: also values that fit, such as to=*@example.org', several)
     .option('--vouch <name>', 'vouch for this value of the call from now on; see endorsements', several)
     .action((id: string, flags: Flags) =>
       act(flags, async (options) => (await import('./ask.ts')).decide(io, options, id, 'approve', flags)),
     );
-  asking('deny <id> [reason...]', 'deny the request with this id; the agent is told the reason').action(
-    (id: string, reason: string[], flags: Flags) =>
+  asking('deny <id> [reason...]', 'deny the request with this id; the agent is told the reason')
+    .option('--note <text>', 'the same as a reason')
+    .action((id: string, reason: string[], flags: Flags) =>
       act(flags, async (options) =>
-        (await import('./ask.ts')).decide(io, options, id, 'deny', flags, reason.join(' ').trim()),
+        (await import('./ask.ts')).decide(io, options, id, 'deny', flags, reason.join(' ').trim() || flags.note),
       ),
-  );
+    );
   command('chat [agent]', 'talk to an agent in the terminal')
     .option('--session <id>', 'continue this conversation')
     .option('--verdicts', 'take the lines yes and no from a pipe as verdicts on approvals')
@@ -267,7 +269,7 @@ function agreeing(command: MakeCommand, act: MakeAct, io: Io): void {
       ),
     );
   command('endorse <value>', 'vouch for an address, a URL, a number or a file, wherever it came from')
-    .option('--kind <kind>', 'address, url, number, file or text; seen by its form unless given')
+    .option('--kind <kind>', 'address, url, number, file or text; recognised by its form unless given')
     .option('--name <argument>', 'only for this argument of a call, such as to or amount')
     .option('--note <text>', 'why, for the record')
     .option('--json', 'print JSON')
@@ -286,9 +288,12 @@ function agreeing(command: MakeCommand, act: MakeAct, io: Io): void {
 
 /** What the rules say, and what it costs. */
 function ruling(command: MakeCommand, act: MakeAct, io: Io): void {
-  command('costs [action]', 'show what was spent, what it comes to and what is left; correct: put right a wrong price')
-    .option('--by <what>', 'agent (usual), model, task, day, person or queue')
-    .option('--since <time>', 'since then: 12h, 30d, or a date; the beginning of the month unless given')
+  command(
+    'costs [action]',
+    'show what was spent, the projection for the month and what is left of each budget; correct: correct a wrong price',
+  )
+    .option('--by <what>', 'agent (the default), model, task, day, person or queue')
+    .option('--since <time>', 'from then on: 12h, 30d, or a date; from the beginning of the month unless given')
     .option('--model <name>', 'correct: the model, as PROVIDER/MODEL')
     .option('--input <usd>', 'correct: dollars for a million tokens of input')
     .option('--output <usd>', 'correct: dollars for a million tokens of output')
@@ -299,18 +304,18 @@ function ruling(command: MakeCommand, act: MakeAct, io: Io): void {
     );
   command(
     'policy <action> [words...]',
-    'explain AGENT "shell: git push": what the rules say, and why; test FILE: whether cases hold; rehearse: what changed rules would have decided; stats: who was asked what',
+    'explain AGENT "shell: git push": the verdict and why; test FILE: check the rules against cases; rehearse: decide the past again under changed rules; stats: count how often each rule asked',
   )
-    .option('--labels <list>', 'explain: as in a run with these labels: untrusted, private')
-    .option('--sender <who>', 'explain: as if this one had asked: owner, CHANNEL:ADDRESS, agent:NAME …')
-    .option('--queue <name>', 'explain: as in a task of this queue')
+    .option('--labels <list>', 'explain: the run has these labels: untrusted, private')
+    .option('--sender <who>', 'explain: who gave the work: owner, CHANNEL:ADDRESS, agent:NAME …')
+    .option('--queue <name>', 'explain: the task is in this queue')
     .option(
       '--at <what>',
-      'explain: as at this time, such as 2026-11-23T08:15; rehearse: rules of a file, folder or commit',
+      'explain: the time of the call, such as 2026-11-23T08:15; rehearse: the rules to try, a file, folder or commit',
     )
-    .option('--since <time>', 'rehearse, stats: what was decided since then: 12h, 30d (usual), or a date')
-    .option('--cost <usd>', 'explain: as in a run that has cost this much')
-    .option('--vouched <names>', 'explain: as if somebody had approved the values of these arguments')
+    .option('--since <time>', 'rehearse, stats: decisions from then on: 12h, 30d (the default), or a date')
+    .option('--cost <usd>', 'explain: the run has cost this much')
+    .option('--vouched <names>', 'explain: a person has approved the values of these arguments, such as url')
     .option('--json', 'print JSON')
     .action((action: string, words: string[], flags: Flags) =>
       act(flags, async (options) => (await import('./policy.ts')).policy(io, options, [action, ...words], flags)),

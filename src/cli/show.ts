@@ -14,15 +14,21 @@ export async function show(io: Io, options: Options, what: string, { json }: { j
   return 0;
 }
 
-function textOf({ path, oid, labels, privatePath, sources, cleared }: FileOrigin): string {
+function textOf({ path, oid, labels, privatePath, sources, vouched, cleared }: FileOrigin): string {
   const lines = [
     `${path}  ${labels.length === 0 ? 'no labels' : labels.join(', ')}${oid === null ? ' (not on main now)' : ''}`,
   ];
   if (privatePath) lines.push('private: memory, or a path that "private" in ruche.yaml names');
   for (const source of sources) lines.push(...sourceLines(path, source));
+  if (vouched !== null) {
+    const { id, by, at, note } = vouched;
+    lines.push(
+      `${by} vouches for this content (${id}, ${clockTime(at)}), so it is not untrusted${note === '' ? '' : `: ${note}`}`,
+    );
+  }
   if (cleared !== null)
     lines.push(
-      `A change by ${cleared.author} on ${clockTime(cleared.at)} cleared what a run had brought in: commit ${cleared.commit.slice(0, 10)}`,
+      `${cleared.author} cleared the labels of a run's text with commit ${cleared.commit.slice(0, 10)}, ${clockTime(cleared.at)}`,
     );
   return lines.join('\n');
 }

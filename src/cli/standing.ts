@@ -87,13 +87,16 @@ const valueText = (each: GrantValue): string => {
   return 'glob' in each ? `${each.name} like ${visibleLine(each.glob)}` : `${each.name} ${visibleLine(each.value)}`;
 };
 
+const usedText = (used: number): string =>
+  used === 0 ? 'not used yet' : used === 1 ? 'used once' : `used ${used} times`;
+
 function grantText(grant: GrantView, now: number): string {
   const { id, agent, tool, values, labels, task, until, count, used, lastUsed, at, by, state } = grant;
   const what = values === null ? 'erased, so it covers nothing' : values.map(valueText).join(', ');
-  const used1 = count === null ? `used ${used} times` : `used ${used} of ${count} times`;
+  const used1 = count === null ? usedText(used) : `used ${used} of ${count} times`;
   const facts = [
     task === null ? null : `in ${task}`,
-    until === null ? null : `${until > now ? 'ends' : 'ended'} ${farAway(until, now)}`,
+    until === null || state === 'revoked' ? null : `${until > now ? 'ends' : 'ended'} ${farAway(until, now)}`,
     `${used1}${lastUsed === null ? '' : `, last ${farAway(lastUsed, now)}`}`,
     labels.length === 0
       ? 'only while nothing from outside was read'
@@ -110,7 +113,7 @@ function endorsementText(endorsement: EndorsementView, now: number): string {
     name === null ? null : `as ${name}`,
     sources.length === 0 ? null : `from ${sources.map(({ what }) => visibleLine(what)).join(', ')}`,
     note === '' ? null : `"${visibleLine(note)}"`,
-    `used ${used} times`,
+    usedText(used),
     `by ${visibleLine(by)} ${farAway(at, now)}`,
   ];
   const head = `${id}  ${kind} ${value === null ? '(erased)' : visibleLine(value)}${revoked ? ' (revoked)' : ''}`;
@@ -122,8 +125,13 @@ export async function endorse(io: Io, options: Options, value: string, flags: En
   const { kind, name, note, json } = flags;
   const body = { value, ...(kind && { kind }), ...(name && { name }), ...(note && { note }) };
   const { call } = talk(io, options, new AbortController().signal);
-  const told = await call<{ id: string; again: boolean }>('/api/endorsements', body);
+  const told = await call<{ id: string; kind: string; value: string; again: boolean }>('/api/endorsements', body);
   if (json) io.out(`${JSON.stringify(told)}\n`);
-  else io.out(`${told.again ? 'You vouch for it already' : 'Endorsed'}: ${told.id}.\n`);
+  else
+    io.out(
+      plain(
+        `You ${told.again ? 'already' : 'now'} vouch for the ${told.kind} ${visibleLine(told.value)} (${told.id}).\n`,
+      ),
+    );
   return 0;
 }

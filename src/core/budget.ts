@@ -111,7 +111,9 @@ const UNITS: Readonly<Record<Exclude<Meter, 'usd'>, string>> = {
 
 /** `1.20 USD`, `30000 tokens`. */
 export const amountText = (meter: Meter, amount: number): string =>
-  meter === 'usd' ? `${amount.toFixed(amount < 0.1 ? 4 : 2)} USD` : `${Math.round(amount)} ${UNITS[meter]}`;
+  meter === 'usd' ? `${amount.toFixed(amount < 0.1 ? 4 : 2)} USD` : counted(Math.round(amount), UNITS[meter]);
+
+const counted = (amount: number, unit: string): string => `${amount} ${amount === 1 ? unit.replace(/s\b/, '') : unit}`;
 
 const WINDOW_WORDS: Readonly<Record<BudgetWindow, string>> = {
   task: 'this task',
@@ -129,6 +131,14 @@ export function scopeText(scope: string): string {
 /** `2.00 USD today for the agent email`. */
 export const accountText = ({ scope, meter, window, limit }: Account): string =>
   `${amountText(meter, limit)} for ${WINDOW_WORDS[window]} for ${scopeText(scope)}`.replace('for today', 'today');
+
+/** The same of an id alone: `USD today for the network`. */
+export function accountIdText(id: string): string {
+  const [, scope, meter, window] = /^(.*) (\S+) (task|hour|day|month):\S*$/.exec(id) ?? [];
+  if (scope === undefined) return id;
+  const what = meter === 'usd' ? 'USD' : UNITS[meter as keyof typeof UNITS];
+  return `${what} for ${WINDOW_WORDS[window as BudgetWindow]} for ${scopeText(scope)}`.replace('for today', 'today');
+}
 
 /** What a usage costs by a price that somebody has told. */
 export function costBy({ input, output, cached = input }: ModelPrice, usage: Usage): number {

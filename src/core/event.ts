@@ -261,6 +261,8 @@ export type Body =
         answer: BlobRef;
         finish: FinishReason;
         usage: Usage;
+        /** The provider did not count: `usage` is the most that it can have been. */
+        estimated?: true;
         costUsd: number;
         /** The model's price is unknown, so `costUsd` is 0. */
         unpriced?: true;

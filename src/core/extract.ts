@@ -157,13 +157,21 @@ function numbersIn(text: string): Set<number> {
 /** A value in the form in which it is looked for: longer ones also within others. */
 const MIN_WITHIN = 4;
 
+/** Accounts and numbers are written with spaces, dots and dashes, or without; letter case plays no part. */
+const bareId = (text: string): string =>
+  text
+    .normalize('NFKC')
+    .replace(/[\s.\-/_]/g, '')
+    .toUpperCase();
+
 /** Whether a value is, or holds, one that was taken out of a text from outside. */
 export function isForeign(value: string, foreign: ReadonlySet<string>): boolean {
   if (foreign.size === 0) return false;
   const text = value.trim();
   if (foreign.has(text)) return true;
+  const bare = bareId(text);
   for (const each of foreign) {
-    if (each.length >= MIN_WITHIN && text.includes(each)) return true;
+    if (each.length >= MIN_WITHIN && (text.includes(each) || bare.includes(bareId(each)))) return true;
     if (text !== '' && /^[\d.]+$/.test(each) && Number(each) === Number(text)) return true;
   }
   return false;

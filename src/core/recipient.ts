@@ -30,6 +30,12 @@ export function placeOf(to: string, channels: Owned): Place | null {
   return receiver?.kind === 'channel' ? { channel: receiver.channel, to: receiver.address } : null;
 }
 
+/** Why a text that leads nowhere does not. */
+export const nowhere = (to: string): string =>
+  to === OWNER
+    ? 'No messenger has an owner, so nobody can be told. The owner pairs with one by `ruche pair CHANNEL`.'
+    : `"to" must be ${OWNER}, or CHANNEL:ADDRESS: the name of a channel and the id of a person or chat there.`;
+
 /** The addresses of everybody who owns a messenger. */
 export const ownerAddresses = (channels: Owned): string[] =>
   channels.flatMap(({ name, owners }) => owners.map((owner) => addressOf({ channel: name, to: owner })));

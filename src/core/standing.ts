@@ -51,8 +51,6 @@ export interface AskedAbout {
   /** What the run has cost so far, in USD; `unpriced`: at least that. */
   costUsd: number;
   unpriced?: true;
-  /** What would change, where the tool can show it. */
-  difference?: string;
 }
 
 /** Approvals of the same kind after which a standing grant is offered. */
@@ -126,10 +124,21 @@ export interface EndorsementView {
   used: number;
 }
 
+/** Who vouches for a file's content. */
+export interface FileVouch {
+  id: string;
+  by: string;
+  at: number;
+  note: string;
+}
+
 /** Done, was so already, or there is none (null). */
 export type Revoked = 'done' | 'again' | null;
 
-export type EndorseResult = { ok: true; id: string; again: boolean } | { ok: false; message: string };
+/** `value`: as it is vouched for; of a path, with its blob. */
+export type EndorseResult =
+  | { ok: true; id: string; kind: EndorsedKind; value: string; again: boolean }
+  | { ok: false; message: string };
 
 /** What people can ask of grants and endorsements. `by` is the one who asks. */
 export interface StandingDesk {

@@ -1,4 +1,5 @@
 import type { BlobRef } from '../core/blob.ts';
+import { accountIdText } from '../core/budget.ts';
 import type { DataOf, Event, EventType } from '../core/event.ts';
 import type { Purpose, Usage } from '../core/model.ts';
 import type { Route } from '../core/routing.ts';
@@ -14,6 +15,8 @@ type Say = (ref: BlobRef) => string;
 type Words = { readonly [T in EventType]: (data: DataOf<T>, say: Say) => string };
 
 const short = (commit: string): string => commit.slice(0, 10);
+/** Without the noise of binary fractions. */
+const amount = (number: number): string => String(Number(number.toFixed(4)));
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
 const seconds = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
@@ -149,7 +152,7 @@ const WORDS: Words = {
   'message.taken': (data, say) => `took in another message${say(data.content)}`,
   'model.called': (data) => `asked ${data.provider}/${data.model}${ASKED_FOR[data.purpose]}${routeText(data.route)}`,
   'model.answered': (data, say) =>
-    `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${tokensText(data.usage)})${say(data.answer)}`,
+    `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${data.estimated ? 'at most ' : ''}${tokensText(data.usage)})${say(data.answer)}`,
   'model.failed': (data, say) =>
     `${data.provider}/${data.model} failed after ${seconds(data.ms)}: ${data.error}${say(data.detail)}`,
   'decision.made': (data) => `${data.tool}: ${data.verdict} by ${data.rule}: ${data.reason}`,
@@ -194,9 +197,11 @@ const WORDS: Words = {
   'secret.key': (data) => `encrypted the secrets with another key, ${data.publicKey}`,
   'secret.used': (data) => `read the secret ${data.name} for ${data.for}`,
   'budget.met': (data) =>
-    `met the limit of ${data.account}, ${data.spent} of ${data.limit}: ${data.action}${data.to === null ? '' : ` to ${data.to}`}`,
+    `reached the budget (${accountIdText(data.account)}), ${amount(data.spent)} of ${amount(data.limit)} spent: ${data.action}${data.to === null ? '' : ` to ${data.to}`}`,
   'budget.answered': (data) =>
-    data.raised > 0 ? `raised ${data.account} by ${data.raised}` : `did not raise ${data.account}`,
+    data.raised > 0
+      ? `raised the budget (${accountIdText(data.account)}) by ${amount(data.raised)}`
+      : `did not raise the budget (${accountIdText(data.account)})`,
   'price.corrected': (data) =>
     `corrected the price of ${data.model} since ${time(data.since)}: ${data.price.input} in, ${data.price.output} out`,
   'gateway.started': (data) =>

@@ -49,6 +49,7 @@ export function netError(error: unknown, where: string): NetError {
     return new NetError(
       'connect',
       `${where}: the encrypted connection was not made, or its certificate is not trusted (${code})`,
+      { unsent: /CERT|SELF_SIGNED|ISSUER/.test(code) },
     );
   const unsent = UNREACHED.has(code);
   return new NetError('connect', `${where} cannot be reached, or closed the connection (${code})`, { unsent });

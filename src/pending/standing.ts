@@ -3,12 +3,14 @@ import type { Ids } from '../core/ids.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
+import type { Workspace } from '../core/ports/workspace.ts';
 import { putJson, readJson } from '../core/records/json-blob.ts';
 import {
   type EndorsedKind,
   type EndorsedValue,
   type EndorsementView,
   type EndorseResult,
+  type FileVouch,
   endorsementStream,
   type GrantView,
   grantStream,
@@ -16,6 +18,7 @@ import {
   revokedKey,
   type StandingDesk,
 } from '../core/standing.ts';
+import { workspacePath } from '../core/text/paths.ts';
 import { Mutex } from '../core/time/mutex.ts';
 import {
   type AskingCall,
@@ -39,6 +42,7 @@ const MAX_VALUE = 2_000;
 
 export interface StandingDeps {
   store: Store;
+  workspace: Pick<Workspace, 'head' | 'files'>;
   clock: Clock;
   ids: Ids;
   log: Log;
@@ -116,7 +120,7 @@ export class Standing implements StandingDesk {
     return vouchedBy(this.#book, name, value);
   }
 
-  fileVouched(path: string, oid: string): string | null {
+  fileVouched(path: string, oid: string): FileVouch | null {
     return fileVouched(this.#book, path, oid);
   }
 
@@ -196,20 +200,33 @@ export class Standing implements StandingDesk {
     given: { value: string; kind?: EndorsedKind; name?: string | null; note?: string },
     by: string,
   ): Promise<EndorseResult> {
-    const value = given.value.trim();
-    const kind = given.kind ?? kindOfValue(value);
+    const { kind, value } = await this.#meant(given);
     const { name = null, note = '' } = given;
     const wrong = endorsementProblem(kind, { value, name, note });
     if (wrong !== null) return { ok: false, message: wrong };
     const same = (await this.endorsements()).find(
       (each) => each.kind === kind && each.value === value && each.name === name,
     );
-    if (same !== undefined) return { ok: true, id: same.id, again: true };
+    if (same !== undefined) return { ok: true, id: same.id, kind, value, again: true };
     const event = this.endorsing(kind, { value, name, note, sources: [] }, { by, cause: null, approval: null });
     const result = await this.#deps.store.commit({ events: [event], sync: true });
     if (!result.ok) throw new Error(`an endorsement could not be recorded: ${result.why}`);
     await this.refresh();
-    return { ok: true, id: event.data.endorsement, again: false };
+    return { ok: true, id: event.data.endorsement, kind, value, again: false };
+  }
+
+  /** A path that names a file on `main` means its content there. */
+  async #meant(given: { value: string; kind?: EndorsedKind }): Promise<{ kind: EndorsedKind; value: string }> {
+    const value = given.value.trim();
+    const kind = given.kind ?? kindOfValue(value);
+    if (kind !== 'file' && (kind !== 'text' || given.kind !== undefined)) return { kind, value };
+    const [, raw, oid = null] = /^(.*?)(?:@([0-9a-f]{40,64}))?$/s.exec(value) ?? [];
+    const checked = workspacePath(raw ?? '');
+    if (!checked.ok || checked.path === '') return { kind, value };
+    if (oid !== null) return { kind, value: `${checked.path}@${oid}` };
+    const { workspace } = this.#deps;
+    const entry = await workspace.files(await workspace.head(), []).stat(checked.path);
+    return entry === null ? { kind, value } : { kind: 'file', value: `${entry.path}@${entry.oid}` };
   }
 
   /** The event with which a person vouches for a value, to be committed. */
@@ -243,7 +260,10 @@ function endorsementProblem(
   if (kind === 'number' && name === null)
     return 'Say which argument the number is good for, such as --name amount: it would vouch for every number.';
   if (kind === 'url' && kindOfValue(value) !== 'url') return 'A URL begins with https:// or http://.';
-  if (kind === 'file' && kindOfValue(value) !== 'file')
-    return 'A file is written PATH@BLOB, with the whole id of its content: see `git rev-parse HEAD:PATH`.';
+  // What looks like an address and has a path before its @ is a file whose blob is mistyped.
+  if (kind === 'address' && /^[^@:]*\/[^@]*@/.test(value))
+    return 'A file is written PATH, or PATH@BLOB with the whole id of its content: see `git rev-parse HEAD:PATH`.';
+  if (kind === 'file' && !/.@[0-9a-f]{40,64}$/.test(value))
+    return `There is no file ${value} on main. Give the path of one, or PATH@BLOB.`;
   return null;
 }

@@ -105,6 +105,6 @@ function elsewhere(facts: PolicyFacts, tools: readonly KnownTool[], places: Plac
 /** Reasons of decisions about a sample that would name it. */
 const WORDS: Readonly<Record<string, string>> = {
   'builtin:agent-network': 'It is not in the network list.',
-  'builtin:public-network': 'The public network is asked for; private addresses are denied.',
-  'builtin:tell-other': 'Owners may always be told something; everybody else is asked for.',
+  'builtin:public-network': 'The public network needs your approval; private addresses are denied.',
+  'builtin:tell-other': 'Owners can always be told something; telling anybody else needs your approval.',
 };

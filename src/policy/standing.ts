@@ -6,6 +6,7 @@ import {
   type CallKind,
   type EndorsedKind,
   type EndorsedValue,
+  type FileVouch,
   type GrantTerms,
   type GrantValue,
   type NamedValue,
@@ -145,8 +146,13 @@ export function vouchedBy(book: StandingBook, name: string, value: string): stri
 }
 
 /** The same for a file with exactly this content. */
-export const fileVouched = (book: StandingBook, path: string, oid: string): string | null =>
-  endorsementOf(book, ['file'], `${path}@${oid}`, null);
+export function fileVouched(book: StandingBook, path: string, oid: string): FileVouch | null {
+  const id = book.byValue.size === 0 ? null : endorsementOf(book, ['file'], `${path}@${oid}`, null);
+  const endorsement = id === null ? undefined : book.endorsements.get(id);
+  return endorsement === undefined
+    ? null
+    : { id: endorsement.id, by: endorsement.by, at: endorsement.at, note: endorsement.content?.note ?? '' };
+}
 
 function endorsementOf(
   book: StandingBook,

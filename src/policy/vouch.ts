@@ -109,6 +109,10 @@ function amountsIn(text: string): Typed[] {
   }));
 }
 
+/** "The bill of 2026" names no amount. */
+const isYear = ({ amount, money }: Typed): boolean =>
+  !money && Number.isInteger(amount) && amount >= 1900 && amount < 2100;
+
 /** A word that tells one record from others. */
 const MIN_WORD = 4;
 /** What is shorter stands in any text. */
@@ -161,7 +165,8 @@ function amountBy(value: string, words: readonly Words[], chosen: readonly Chose
   const amount = Number(value);
   if (!(amount > 0)) return null;
   const typed = words.flatMap(({ text }) => amountsIn(text));
-  if (typed.some((each) => each.amount === amount || (each.money && amount < each.amount))) return 'words';
+  if (typed.some((each) => (each.amount === amount && !isYear(each)) || (each.money && amount <= each.amount)))
+    return 'words';
   const fits = ({ record, how }: Chosen): boolean =>
     (record.amounts ?? []).some((each) => each === amount || (how === 'name' && amount < each));
   return chosen.some(fits) ? 'record' : null;

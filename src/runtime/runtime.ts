@@ -26,6 +26,8 @@ import { dismissTask, retryTask } from './retry.ts';
 
 export interface RuntimeDeps extends MailDeps, EndDeps {
   hub: Hub;
+  /** IANA name of the zone by whose clock the network lives. */
+  zone(): string;
   /** False once the process is going down: nothing new is accepted. */
   accepting(): boolean;
   pair: Runtime['pair'];
@@ -50,7 +52,7 @@ const STOPPING = {
 /** The running network, as faces see it. */
 export function createRuntime(deps: RuntimeDeps): Runtime {
   const { store, hub } = deps;
-  const days = new Days(store, deps.clock);
+  const days = new Days(store, deps.clock, deps.zone);
   const matters = new OpenMatters(store);
   const isKnown = (name: string): boolean => deps.agents().some((agent) => agent.name === name);
   return {

@@ -10,13 +10,14 @@ import type { SpendDeps } from './spending.ts';
 const DAY = 86_400_000;
 /** Days of the chart. */
 const DAYS = 30;
-const TYPES = ['model.answered', 'model.failed', 'price.corrected'] as const;
+const TYPES = ['model.called', 'model.answered', 'model.failed', 'run.finished', 'price.corrected'] as const;
 
-type Answer = EventOf<'model.answered'> | EventOf<'model.failed'>;
+/** What tells of a call: its end, or its beginning if it was lost. */
+type Told = EventOf<'model.answered'> | EventOf<'model.failed'> | EventOf<'model.called'>;
 
 /** What one call came to by now. */
 interface Priced {
-  event: Answer;
+  event: Told;
   usd: number;
   unpriced: boolean;
 }
@@ -25,20 +26,32 @@ type CostsDeps = Pick<SpendDeps, 'store' | 'clock' | 'governance' | 'zone'> & {
   spend: Pick<Spend, 'ofRun' | 'standing'>;
 };
 
+/** What follows on a call that was lost: an end of it would stand before these. */
+const OVER: ReadonlySet<string | undefined> = new Set(['model.called', 'run.finished']);
+
 /** Calls since a moment, oldest first, each by the prices as they have been corrected. */
 async function pricedSince(store: CostsDeps['store'], since: number): Promise<Priced[]> {
   const corrections = new Corrections();
-  const found: Answer[] = [];
+  const found: Told[] = [];
+  /** By stream. A lost call counts with what was set aside for it, as in budgets. */
+  const next = new Map<string, string>();
   // A correction stands behind what it corrects, so it is seen first.
   const later: EventOf<'price.corrected'>[] = [];
   for await (const event of store.read({ types: TYPES, reverse: true })) {
     if (event.at < since) break;
-    if (event.type === 'price.corrected') later.push(event);
-    if (event.type === 'model.answered' || event.type === 'model.failed') found.push(event);
+    if (event.type === 'price.corrected') {
+      later.push(event);
+      continue;
+    }
+    const { type, stream } = event;
+    if (type === 'model.answered' || type === 'model.failed') found.push(event);
+    if (type === 'model.called' && event.data.reserved !== undefined && OVER.has(next.get(stream))) found.push(event);
+    next.set(stream, type);
   }
   for (const event of later.reverse()) corrections.take(event);
   return found.reverse().map((event) => {
     const model = `${event.data.provider}/${event.data.model}`;
+    if (event.type === 'model.called') return { event, usd: event.data.reserved?.usd ?? 0, unpriced: false };
     if (event.type === 'model.failed') return { event, usd: event.data.cost?.usd ?? 0, unpriced: false };
     const { usage, costUsd, unpriced = false } = event.data;
     const usd = corrections.usd(model, event.at, usage, costUsd);
@@ -60,16 +73,14 @@ function add(row: CostRow, { event, usd, unpriced }: Priced): void {
   row.usd += usd;
   row.calls += 1;
   row.unpriced += unpriced ? 1 : 0;
-  if (event.type === 'model.failed') return;
+  if (event.type !== 'model.answered') return;
   const { input, output, cacheRead } = event.data.usage;
   row.input += input;
   row.cached += Math.min(cacheRead, input);
   row.output += output;
 }
 
-const agentOf = ({ actor }: Answer): string => actor.replace(/^agent:/, '');
-
-const NOBODY = '-';
+const agentOf = ({ actor }: Told): string => actor.replace(/^agent:/, '');
 
 /** What the network costs and may cost, by the record. */
 export function openCosts({ store, clock, governance, zone, spend }: CostsDeps): CostDesk {
@@ -89,7 +100,7 @@ export function openCosts({ store, clock, governance, zone, spend }: CostsDeps):
     if (by === 'agent' || by === 'queue') return agentOf(event);
     const run = runOfStream(event.stream);
     const spender = run === null ? null : await spend.ofRun(run);
-    return (by === 'task' ? spender?.root : spender?.person) ?? NOBODY;
+    return by === 'task' ? (spender?.root ?? 'no task') : (spender?.person ?? 'no person');
   };
   const monthOf = (now: number): { from: number; to: number } => {
     const wall = wallNow();
@@ -124,6 +135,7 @@ export function openCosts({ store, clock, governance, zone, spend }: CostsDeps):
       return {
         by,
         since: from,
+        sinceDay: dayOf(from),
         until: now,
         rows: sorted,
         total,
@@ -136,6 +148,7 @@ export function openCosts({ store, clock, governance, zone, spend }: CostsDeps):
       const concerned = (await pricedSince(store, since)).filter(
         ({ event }) => event.type === 'model.answered' && `${event.data.provider}/${event.data.model}` === model,
       );
+      if (concerned.length === 0) return null;
       const before = concerned.reduce((sum, { usd }) => sum + usd, 0);
       const after = concerned.reduce(
         (sum, { event }) => sum + (event.type === 'model.answered' ? costBy(price, event.data.usage) : 0),

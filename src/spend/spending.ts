@@ -151,8 +151,12 @@ export class Spending implements Spend {
   ask = (about: string, text: string): Promise<void> => this.#raise(about, text);
 
   tell({ account, spent, needed }: Reached, then: string): Promise<void> {
-    const least = needed > 0 ? ` The next call could cost up to ${amountText(account.meter, needed)}.` : '';
-    const text = `The budget of ${accountText(this.#raised(account))} is used up: ${amountText(account.meter, spent)} are spent.${least} ${then}`;
+    const budget = `budget of ${accountText(this.#raised(account))}`;
+    const used = `${amountText(account.meter, spent)} spent`;
+    const fits = needed > 0 && account.meter !== 'calls';
+    const text = fits
+      ? `The next call does not fit the ${budget}: ${used}, and it could cost up to ${amountText(account.meter, needed)}. ${then}`
+      : `The ${budget} is used up: ${used}. ${then}`;
     return this.#raise(accountId(account), text);
   }
 
@@ -223,7 +227,8 @@ export class Spending implements Spend {
     if (this.#told.has(about)) return;
     this.#told.add(about);
     const { store, log } = this.#deps;
-    const reason = 'See `ruche costs`. Budgets stand in ruche.yaml and AGENT.md; any answer settles this.';
+    const reason =
+      'No run waits for this; any answer closes it. See `ruche costs`. Budgets are set in ruche.yaml and AGENT.md.';
     const shown = { text, reason };
     const raised = matterRaised({ kind: 'budget', about, shown }, (words) => putJson(store, words, 'budgets'));
     try {

@@ -52,6 +52,7 @@ export const editTool: Tool<EditInput> = {
   effect: 'write',
   // After a crash the overlay is what the receipts say: an edit without one has left no trace, and can be made again.
   idempotent: true,
+  rehearses: true,
   schema: argsSchema(ARGS),
   parse,
   facts: ({ path }) => ({ paths: [path] }),

@@ -15,6 +15,7 @@ export const writeTool: Tool<WriteInput> = {
   effect: 'write',
   // After a crash the overlay is what the receipts say, so a write without one simply happens again.
   idempotent: true,
+  rehearses: true,
   schema: argsSchema(ARGS),
   parse: (args) => readArgs(ARGS, args),
   facts: ({ path }) => ({ paths: [path] }),

@@ -19,6 +19,10 @@ export function readAskedCall(
   const tool = tools.get(name);
   if (tool === undefined) return wrong(unknownText('tool', name, { known: tools.keys() }));
   const words = rest.trim();
+  if (words === '' && misses(tool))
+    return wrong(
+      `Say what ${name} is called with, such as "${name}: …": the command, the URL, the path, or who is told what.`,
+    );
   if (!words.startsWith('{')) return { ok: true, value: { tool, input: fill(tool, words) } };
   try {
     return { ok: true, value: { tool, input: JSON.parse(words) as Json } };
@@ -26,6 +30,12 @@ export function readAskedCall(
     return wrong(`The arguments of ${name} are not valid JSON (${(error as Error).message}).`);
   }
 }
+
+/** Whether a call without a text would say nothing of what it does: which URL, which command. */
+const misses = ({ schema, critical = [] }: AnyTool): boolean => {
+  const { properties = {}, required = [] } = schema as Schema;
+  return critical.some((name) => required.includes(name) && properties[name]?.type === 'string');
+};
 
 /** What stands for a required argument that was not given: the policy rarely looks at it. */
 const EMPTY: Readonly<Record<string, Json>> = {

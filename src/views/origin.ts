@@ -5,18 +5,20 @@ import { isPrivatePath, type Label, unionLabels } from '../core/labels.ts';
 import type { Reads } from '../core/ports/store.ts';
 import type { Workspace } from '../core/ports/workspace.ts';
 import type { FileLabels, FileMark } from '../core/records/file-labels.ts';
+import type { FileVouch } from '../core/standing.ts';
 import { workspacePath } from '../core/text/paths.ts';
 
 export interface OriginOptions {
   store: Reads;
   workspace: Pick<Workspace, 'head' | 'files' | 'lastChange'>;
   fileLabels: FileLabels;
+  standing: { fileVouched(path: string, oid: string): FileVouch | null };
   governance(): Governance;
 }
 
 /** Where a file on `main` came from: its labels, who brought them in, and who took them away. Null for what never was. */
 export async function readOrigin(options: OriginOptions, given: string): Promise<FileOrigin | null> {
-  const { store, workspace, fileLabels, governance } = options;
+  const { store, workspace, fileLabels, standing, governance } = options;
   const checked = workspacePath(given);
   if (!checked.ok) return null;
   const entry = await workspace.files(await workspace.head(), []).stat(checked.path);
@@ -27,10 +29,13 @@ export async function readOrigin(options: OriginOptions, given: string): Promise
   const marks = entry === null ? [] : fileLabels.marks(entry);
   const sources: FileSource[] = [];
   for (const mark of marks) sources.push(await sourceOf(store, mark));
-  const labels = unionLabels(own, entry === null ? [] : fileLabels.of(entry));
+  const vouched = entry === null ? null : standing.fileVouched(path, entry.oid);
+  const written = entry === null ? [] : fileLabels.of(entry);
+  const labels = unionLabels(own, vouched === null ? written : written.filter((label) => label !== 'untrusted'));
   const wasLabelled = before.some((mark) => mark.labels.length > 0 && mark.oid !== entry?.oid);
   const change = wasLabelled && marks.length === 0 ? await workspace.lastChange(path) : null;
-  return { kind: 'file', path, oid: entry?.oid ?? null, labels, privatePath: own.length > 0, sources, cleared: change };
+  const oid = entry?.oid ?? null;
+  return { kind: 'file', path, oid, labels, privatePath: own.length > 0, sources, vouched, cleared: change };
 }
 
 async function sourceOf(store: Reads, mark: FileMark): Promise<FileSource> {

@@ -24,6 +24,9 @@ interface Tally {
   matches: Map<string, number>;
 }
 
+/** What people are asked without a rule. */
+const UNRULED = new Set(['landing', 'budget']);
+
 /** Different calls after which a rule that names them one by one would be no help. */
 const MOST_MATCHES = 20;
 
@@ -53,7 +56,7 @@ export async function policyStats(
     }
     if (event.type === 'approval.asked' && event.at >= since) {
       const made = decided.get(`${event.stream} ${event.data.call}`);
-      const rule = event.data.rule ?? made?.rule ?? (event.data.call === 'landing' ? 'landing' : 'unknown');
+      const rule = event.data.rule ?? made?.rule ?? (UNRULED.has(event.data.call) ? event.data.call : 'unknown');
       open.set(event.data.approval, { rule, at: event.at, facts: made?.facts });
       of(rule).asked += 1;
     }

@@ -3,7 +3,7 @@ import { type Agent, type Governance, SETTINGS_FILE } from '../core/agent.ts';
 import type { CriticalValue, PolicyCall, PolicyFacts, Rule } from '../core/policy.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { AnyTool } from '../core/ports/tool.ts';
-import { ownerAddresses } from '../core/recipient.ts';
+import { nowhere, ownerAddresses, placeOf } from '../core/recipient.ts';
 import type { Json } from '../core/text/json.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { callOf } from '../policy/call.ts';
@@ -57,16 +57,47 @@ async function answer(options: PolicyDeskOptions, question: PolicyQuestion): Pro
       'call',
       `The arguments of ${tool.name} do not fit: ${parsed.error}. Give them as JSON: ${tool.name}: {"…": "…"}.`,
     );
+  const unlike = misnamed(question, tool, governance);
+  if (unlike !== null) return unlike;
   const call = callOf({ tool, input: parsed.value, facts: tool.facts(parsed.value) }, agent, governance);
   const facts = factsOf(options, governance, agent, {
     ...question,
     critical: criticalOf(tool, parsed.value, question),
   });
   const places = placesIn(await options.lines(), governance, agent.name);
-  const explained = explain(call, facts, places, agent.name);
+  const explained = unreachable(call, governance) ?? explain(call, facts, places, agent.name);
   const landing = explained.decision.verdict === 'deny' ? [] : landingOf(options, call);
   const { labels, sandboxed } = facts;
   return { ok: true, value: { agent: agent.name, call, labels, sandboxed, ...explained, landing } };
+}
+
+/** A name in the circumstances that nothing bears: the question would be about less than it says. */
+function misnamed(
+  { sender, queue, vouched = [] }: PolicyQuestion,
+  tool: AnyTool,
+  { agents }: Governance,
+): Answer<never> | null {
+  const known = [...agents.keys()];
+  if (queue !== undefined && !agents.has(queue)) return wrong('queue', unknownText('queue', queue, { known }));
+  const [, giver] = /^agent:(.+)$/.exec(sender ?? '') ?? [];
+  if (giver !== undefined && !agents.has(giver)) return wrong('sender', unknownText('agent', giver, { known }));
+  if (sender !== undefined && sender !== 'owner' && !/^[^\s:]+:\S/.test(sender))
+    return wrong('sender', `"${sender}" is no sender. Give owner, CHANNEL:ADDRESS, agent:NAME, schedule:AGENT/NAME …`);
+  const critical = tool.critical ?? [];
+  const other = vouched.find((name) => !critical.includes(name));
+  if (other === undefined) return null;
+  const has = critical.length > 0 ? '' : ` ${tool.name} has none.`;
+  return wrong('vouched', `${unknownText('critical argument', other, { known: critical })}${has}`);
+}
+
+/** Words that would reach nobody are denied before any rule is asked. */
+function unreachable(
+  { to }: PolicyCall,
+  { settings }: Governance,
+): Pick<Explanation, 'decision' | 'others' | 'nearly' | 'otherwise'> | null {
+  if (to === undefined || placeOf(to, settings.channels) !== null) return null;
+  const decision = { verdict: 'deny', rule: 'builtin:unreachable', reason: nowhere(to), place: null } as const;
+  return { decision, others: [], nearly: [], otherwise: [] };
 }
 
 function readCall(

@@ -74,7 +74,7 @@ function networks({ settings, agents }: Judged): Found[] {
   return lists.flatMap(([file, list]) =>
     list.flatMap((reach, at) => [
       ...(reach.verdict === 'allow' && isBroad(reach.host) ? [broadReach(file, reach.host, at)] : []),
-      ...(file === SETTINGS_FILE ? opened(reach.host, ['network', at]) : []),
+      ...(file === SETTINGS_FILE ? openEntry(reach, ['network', at]) : []),
     ]),
   );
 }
@@ -87,8 +87,14 @@ const broadReach = (file: string, host: string, at: number): Found => ({
   instead: 'Name each host: `- api.example.com`, or `- { host: "*.example.com", methods: [GET], ask: true }`.',
 });
 
-/** A private address that is open to agents. */
-function opened(host: string, path: Path): Found[] {
+/** An entry that asks opens nothing by itself, but for where credentials are. */
+const openEntry = ({ host, verdict }: Reach, path: Path): Found[] =>
+  opened(host, path, `Let it ask: \`{ host: "${host}", ports: [8080], ask: true }\`, or remove it.`).filter(
+    ({ id }) => verdict === 'allow' || id === 'metadata-open',
+  );
+
+/** A private address that is open to agents, and what is narrower. */
+function opened(host: string, path: Path, narrower: string): Found[] {
   const kind = /[*?]/.test(host) ? 'public' : hostKind(host);
   if (kind === 'public') return [];
   const credentials = kind === 'link-local';
@@ -97,9 +103,7 @@ function opened(host: string, path: Path): Found[] {
       id: credentials ? 'metadata-open' : 'private-open',
       path,
       what: `${host} is open to agents${credentials ? ', and there clouds keep the credentials of the machine' : ', though it is on this machine or its network'}`,
-      instead: credentials
-        ? 'Remove it.'
-        : `Name the port and what may be asked: \`{ host: "${host}", ports: [8080], methods: [GET] }\`, or remove it.`,
+      instead: credentials ? 'Remove it.' : narrower,
     },
   ];
 }
@@ -145,7 +149,8 @@ function looseRule(rule: Rule, at: number, { tools }: Judged): Found[] {
         'Name the host: `allow: { host: "docs.example.org" }`.',
       ),
     );
-  if (host?.literal === true) found.push(...opened(host.host, path));
+  if (host?.literal === true)
+    found.push(...opened(host.host, path, 'Let it ask: write `ask` in place of `allow`. Or remove it.'));
   const { to = '*:*' } = rule.match;
   const told = !/^[^:]*:?[^*?]{0,3}[*?]/.test(to)
     ? undefined
@@ -181,22 +186,20 @@ function looseRule(rule: Rule, at: number, { tools }: Judged): Found[] {
   return found;
 }
 
+/** A path can hold anything: whoever reads one host's log, reads what was sent there. */
 const contacts = ({ contacts: approved = [] }: Settings): Found[] =>
-  approved.flatMap((contact, at) => {
-    const [, place = contact] = /^(?:https?:\/\/)?(?:[^/@]*@)?(.*)$/.exec(contact) ?? [];
-    const [name = ''] = place.split(/[/:?#]/);
-    const isHost = /[*?]/.test(name) && isBroad(name);
-    return isHost || /^[^*?]{0,12}[*?]+$/.test(contact)
+  approved.flatMap((contact, at) =>
+    /^[a-z]+:\/\/[^/]*\/?\*$/i.test(contact)
       ? [
           {
             id: 'contact-broad',
-            path: ['contacts', at],
-            what: `"${contact}" approves destinations that nobody has named, for runs that have read anything at all`,
-            instead: 'Name each one: `- anna@example.org`, `- https://hooks.example.org/ours`.',
+            path: ['policy', 'contacts', at],
+            what: `"${contact}" approves every path of its host, for runs that have read anything at all`,
+            instead: 'Name the path: `- https://hooks.example.org/ours/*`.',
           },
         ]
-      : [];
-  });
+      : [],
+  );
 
 const bindings = ({ secrets = [] }: Settings): Found[] => secrets.flatMap(broadBinding);
 

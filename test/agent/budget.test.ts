@@ -12,7 +12,7 @@ import type { ScheduleBook } from '../../src/core/schedule.ts';
 import { BUILTIN, openTools } from '../../src/app/builtin.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import type { AnyTool } from '../../src/core/ports/tool.ts';
-import type { MailAccess } from '../../src/core/ports/tool.ts';
+import type { MailAccess, ToolParts } from '../../src/core/ports/tool.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { anAgent, SETTINGS } from '../fakes/governance.ts';
 import { noEgress } from '../fakes/no-egress.ts';
@@ -31,10 +31,14 @@ test('system prompt and schemas of all default tools stay under 1,200 tokens, th
     accounts: {} as MailAccess,
     limits: SETTINGS.limits,
   });
-  const usual = [...tools.values()].filter(({ onDemand }) => onDemand !== true);
-  const whole: Agent = { ...agent, tools: usual.map(({ name }) => name) };
+  // What an agent has to name costs nothing where it is not named.
+  const byDefault = [...tools.values()].filter(({ onDemand }) => onDemand !== true).map(({ name }) => name);
+  const whole: Agent = { ...agent, tools: byDefault };
   const schemas = toolSchemas(whole, tools);
-  assert.equal(schemas.length, usual.length);
+  assert.deepEqual(
+    BUILTIN.tools.map(({ name }) => name).filter((name) => !byDefault.includes(name)),
+    ['extract', 'mail', 'mail_do'],
+  );
   const prompt = systemPrompt(whole);
   const wire = schemas.map(({ name, description, input }) => ({
     type: 'function',
@@ -86,4 +90,14 @@ test('the prompt names the other agents and what they are for, to those who can 
   const long = promptOf(desk, ...many);
   assert.match(long, /- and 170 more, in agents\/$/);
   assert.ok(long.length - systemPrompt(desk).length < 4_000);
+});
+
+test('a tool that a skill brings costs its agent at most 120 tokens', () => {
+  const tools = openTools(BUILTIN, { limits: SETTINGS.limits } as ToolParts);
+  for (const name of ['mail', 'mail_do']) {
+    const { description, schema } = tools.get(name) ?? assert.fail(name);
+    const wire = { type: 'function', function: { name, description, parameters: schema } };
+    const tokens = encode(JSON.stringify(wire)).length;
+    assert.ok(tokens <= 120, `${name}: ${tokens} tokens`);
+  }
 });

@@ -2,8 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Rule } from '../../src/core/policy.ts';
 import type { Tool } from '../../src/core/ports/tool.ts';
+import type { Standing } from '../../src/pending/standing.ts';
+import { approve } from '../../src/pending/approve.ts';
+import { Mortal } from '../fakes/mortal.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { calls, says } from '../fakes/scripted-model.ts';
+import { until } from '../fakes/until.ts';
 import { onDisk, withLoop } from './with-loop.ts';
 
 const MAIL: Rule = { id: 'mail', verdict: 'ask', match: { tool: 'mail' }, reason: 'Mail is checked.' };
@@ -50,6 +54,39 @@ test('a note of the person who approves reaches the agent with the result', () =
     assert.match(last(), /The owner approved this call and says: Only this once, she is on leave\./);
   }));
 
+test('a call that was denied is not put to anybody again; after a reason once, since it may be met by then', () => {
+  const [her, him] = [calls(mail('a@x.org')), calls(mail('b@x.org'))];
+  return withMail([her, her, him, him, him, says('I gave up')], async (loop, log, last) => {
+    const waiting = await loop.send('go');
+    const seen = [waitOf(waiting)];
+    const next = async (): Promise<string> => {
+      const asked = await until(async () => (await loop.runtime.pending()).find(({ id }) => !seen.includes(id)));
+      seen.push(asked.id);
+      return asked.text;
+    };
+    await loop.runtime.approve(seen[0] ?? '', 'deny', 'owner');
+    assert.match(await next(), /b@x\.org/, 'her no more');
+    await loop.restart();
+    await loop.runtime.approve(seen[1] ?? '', 'deny', 'owner', { note: 'Ask him first.' });
+    assert.match(await next(), /b@x\.org/);
+    await loop.runtime.approve(seen[2] ?? '', 'deny', 'owner', { note: 'Still not.' });
+    assert.equal((await loop.settled(waiting.task)).text, 'I gave up');
+    assert.equal(last().match(/Denied by rule builtin:denied-before: A person has denied this very call/g)?.length, 2);
+    assert.deepEqual(log, []);
+  });
+});
+
+test('what was denied may be asked for again once somebody has written', () =>
+  withMail([calls(mail('a@x.org')), says('no'), calls(mail('a@x.org')), says('sent')], async (loop, log) => {
+    const waiting = await loop.send('go');
+    await loop.runtime.approve(waitOf(waiting), 'deny', 'owner');
+    await loop.settled(waiting.task);
+    const again = await loop.send('now you may');
+    await loop.runtime.approve(waitOf(again), 'approve', 'owner');
+    assert.equal((await loop.settled(again.task)).text, 'sent');
+    assert.deepEqual(log, ['mail a@x.org: hello']);
+  }));
+
 test('what is shown says the rule, the values, the labels with their sources, and the cost', () => {
   const log: string[] = [];
   const { read } = testTools(log);
@@ -94,6 +131,25 @@ test('approved for this task, calls of the same kind run unasked until it ends; 
       assert.match(next.waits[0]?.text ?? '', /four/);
       const decisions = (await loop.events()).filter(({ type }) => type === 'decision.made');
       assert.equal(decisions.filter((event) => JSON.stringify(event).includes(`grant:${result.grant}`)).length, 1);
+    },
+  ));
+
+test('approved for this task, calls of the kind that wait beside it are made too, and others wait on', () =>
+  withMail(
+    [
+      calls(mail('a@x.org', 'one'), mail('a@x.org', 'two'), mail('b@x.org', 'three'), mail('a@x.org', 'four')),
+      says('done'),
+    ],
+    async (loop, log) => {
+      const waiting = await loop.send('go');
+      assert.equal(waiting.waits.length, 4);
+      assert.ok((await loop.runtime.approve(waitOf(waiting), 'approve', 'owner', { scope: 'task' })).ok);
+      const [left, ...more] = await loop.runtime.pending();
+      assert.match(left?.text ?? '', /b@x\.org/);
+      assert.deepEqual(more, []);
+      assert.ok((await loop.runtime.approve(left?.id ?? '', 'deny', 'owner')).ok);
+      assert.equal((await loop.settled(waiting.task)).text, 'done');
+      assert.deepEqual(log, ['mail a@x.org: one', 'mail a@x.org: two', 'mail a@x.org: four']);
     },
   ));
 
@@ -240,3 +296,30 @@ test('a use that is on record is one after a restart, too', () =>
     },
     { store: onDisk },
   ));
+
+test('a kill leaves the answer with all that was given beside it, or nothing of it', async () => {
+  for (const after of [false, true])
+    await withMail([calls(mail('a@x.org')), says('done')], async (loop) => {
+      const waiting = await loop.send('go');
+      const mortal = new Mortal();
+      const { store, alive } = mortal.begin(loop.store);
+      mortal.dieAt(1, after);
+      const { clock, ids, redact, standing } = loop.deps;
+      const answerHeld = () => Promise.reject(new Error('none is held'));
+      const deps = { store, clock, ids, redact, answerHeld, standing: standing as Standing, person: () => 'owner' };
+      const answering = { scope: 'standing', count: 2, vouch: ['to'] } as const;
+      void approve(deps, waitOf(waiting), 'approve', 'owner', answering);
+      if (!alive.aborted) await new Promise<void>((resolve) => alive.addEventListener('abort', () => resolve()));
+      if (after) await loop.settled(waiting.task);
+      const types = (await loop.events()).map(({ type }) => type);
+      const kept = (['approval.answered', 'grant.given', 'value.endorsed'] as const).map((type) =>
+        types.includes(type),
+      );
+      assert.deepEqual(kept, [after, after, after]);
+      const again = await loop.runtime.approve(waitOf(waiting), 'approve', 'owner', answering);
+      assert.equal(again.ok, !after);
+      await loop.settled(waiting.task);
+      assert.equal((await loop.runtime.standing.grants()).length, 1);
+      assert.equal((await loop.runtime.standing.endorsements()).length, 1);
+    });
+});

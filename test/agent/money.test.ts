@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Budget, NetworkBudget } from '../../src/core/budget.ts';
 import type { EventOf, EventType } from '../../src/core/event.ts';
-import type { ModelEvent, ModelRequest } from '../../src/core/model.ts';
+import { type ModelEvent, type ModelRequest, NO_USAGE } from '../../src/core/model.ts';
 import { setTimeout } from 'node:timers/promises';
 import type { Tool } from '../../src/core/ports/tool.ts';
+import { systemClock } from '../../src/platform/system.ts';
 import { withLoop } from './with-loop.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { calls, fails, says, scriptedModel, type ScriptStep } from '../fakes/scripted-model.ts';
@@ -67,10 +68,7 @@ test('what does not fit any more ends the run with the reason, and tells the own
     assert.equal((await loop.send('one')).status, 'done');
     const second = await loop.send('two', 'b');
     assert.equal(second.status, 'failed');
-    assert.match(
-      second.text ?? '',
-      /budget is used up \(0\.10 USD today for the agent assistant; 0\.0995 USD are spent/,
-    );
+    assert.match(second.text ?? '', /budget is used up \(0\.10 USD today for the agent assistant; 0\.0995 USD spent/);
     assert.equal((await loop.send('three', 'c')).status, 'failed');
     assert.equal(model.left, 1, 'the model was not asked again');
     await until(async () => (await eventsOf(loop, 'matter.raised')).length === 2);
@@ -88,7 +86,7 @@ test('asked, the owner raises the limit, and the run goes on with its files, too
     const [asked] = await until(async () => ((await approvals()).length > 0 ? approvals() : null));
     assert.match(
       asked?.text ?? '',
-      /Raise the budget: 0\.0400 USD for this task for the agent assistant; 0\.0395 USD are spent/,
+      /Raise the budget: 0\.0400 USD for this task for the agent assistant; 0\.0395 USD spent/,
     );
     assert.match(asked?.reason ?? '', /goes on/);
     await loop.restart();
@@ -106,16 +104,85 @@ test('a call that breaks without a word of its cost counts with all that was set
   const script = [fails('rate', { retryable: false }), fails('network', { retryable: false, after: 'half' })];
   await withLoop(script, { agent: { budget: usd({ day: 1 }) } }, async (loop) => {
     await loop.send('one');
-    const spent = async (): Promise<number> => {
-      const by = { agent: 'assistant', task: null, root: null, conversation: null, person: null };
-      return (await loop.deps.spend.standing([by]))[0]?.spent ?? -1;
-    };
-    assert.equal(await spent(), 0);
+    assert.equal(await spentBy(loop), 0);
     await loop.send('two', 'b');
     const reserved = (await eventsOf(loop, 'model.called')).at(-1)?.data.reserved?.usd;
-    assert.equal(await spent(), reserved);
+    assert.equal(await spentBy(loop), reserved);
     await loop.restart();
-    assert.equal(await spent(), reserved, 'the record says the same');
+    assert.equal(await spentBy(loop), reserved, 'the record says the same');
+  });
+});
+
+const spentBy = async (loop: Loop): Promise<number> => {
+  const by = { agent: 'assistant', task: null, root: null, conversation: null, person: null };
+  return (await loop.deps.spend.standing([by]))[0]?.spent ?? -1;
+};
+
+test('a call that failed with its count told has cost that, also where no budget counts it', async () => {
+  const usage = { input: 400, output: 100, cacheRead: 0, cacheWrite: 0 };
+  const script = fails('invalid', { retryable: false, after: 'half' }).map((step) =>
+    step.type === 'error' ? { ...step, usage } : step,
+  );
+  await withLoop([script], {}, async (loop) => {
+    const { costUsd } = await loop.send('hi');
+    const [failed] = await eventsOf(loop, 'model.failed');
+    assert.deepEqual([failed?.data.cost, costUsd], [{ usd: 500 / M, tokens: 500 }, 500 / M]);
+  });
+});
+
+test('what an agent has cost today is by the clock of the network, failed calls included', async () => {
+  let now = Date.parse('2026-11-30T14:50:00Z');
+  const clock = { ...systemClock, now: () => now };
+  const failing = fails('invalid', { retryable: false }).map((step) =>
+    step.type === 'error' ? { ...step, usage: { input: 0.25 * M, output: 0, cacheRead: 0, cacheWrite: 0 } } : step,
+  );
+  await withLoop([costing(0.5), failing, costing(0.125)], { clock }, async (loop) => {
+    Object.assign(loop.governance, { settings: { ...loop.governance.settings, timezone: 'Asia/Tokyo' } });
+    const today = async (): Promise<number | undefined> => (await loop.runtime.agentsToday())[0]?.costTodayUsd;
+    await loop.send('one');
+    await loop.send('two', 'b');
+    assert.equal(await today(), 0.75);
+    now += 20 * 60_000;
+    assert.equal(await today(), 0, 'it is the first of December there');
+    await loop.send('three', 'c');
+    assert.equal(await today(), 0.125);
+  });
+});
+
+test('an answer that its provider did not count is not free: it counts by its bytes, at most what was set aside', async () => {
+  const uncounted = says('hello').map((step) => (step.type === 'finish' ? { ...step, usage: NO_USAGE } : step));
+  const script = Array.from({ length: 9 }, () => uncounted);
+  await withLoop(script, { agent: { budget: usd({ day: 0.006 }) } }, async (loop, _log, model) => {
+    await loop.send('hi');
+    const [called] = await eventsOf(loop, 'model.called');
+    const [answered] = await eventsOf(loop, 'model.answered');
+    assert.deepEqual([answered?.data.estimated, (answered?.data.costUsd ?? 0) > 0], [true, true]);
+    assert.ok((answered?.data.costUsd ?? 1) <= (called?.data.reserved?.usd ?? 0), 'no more than was set aside');
+    assert.equal(await spentBy(loop), answered?.data.costUsd);
+    await loop.restart();
+    assert.equal(await spentBy(loop), answered?.data.costUsd, 'the record says the same');
+    const statuses = [];
+    for (const session of 'bcdefgh') statuses.push((await loop.send('hi', session)).status);
+    assert.equal(statuses.at(-1), 'failed', 'the limit holds');
+    assert.ok(model.left > 0);
+  });
+});
+
+test('a raise covers what is spent beyond the limit already, so one answer is enough', async () => {
+  await withLoop([costing(0.5), says('done')], {}, async (loop) => {
+    withNetwork(loop, usd({ day: 1 }, 'ask'));
+    await loop.send('one');
+    withNetwork(loop, usd({ day: 0.1 }, 'ask'));
+    const task = await loop.deliver('two', 'b');
+    const approvals = async () => (await loop.runtime.pending()).filter(({ kind }) => kind === 'approval');
+    const [asked] = await until(async () => ((await approvals()).length > 0 ? approvals() : null));
+    assert.match(asked?.text ?? '', /0\.10 USD today for the network; 0\.50 USD spent.*\nApproved, 0\.10 USD more may/);
+    assert.equal((await loop.runtime.approve(asked?.id ?? '', 'approve', 'person:owner')).ok, true);
+    assert.deepEqual([(await loop.settled(task)).text, (await eventsOf(loop, 'approval.asked')).length], ['done', 1]);
+    assert.deepEqual(
+      (await eventsOf(loop, 'budget.answered')).map(({ data }) => data.raised),
+      [0.5],
+    );
   });
 });
 
@@ -160,23 +227,26 @@ for (const verdict of ['approve', 'deny'] as const)
     });
   });
 
-test('a budget that wants a cheaper tier has it answer while its models fit, on record', async () => {
-  await withLoop(
-    [costing(ALMOST)],
-    { agent: { budget: usd({ day: 0.1 }, 'tier-down') } },
-    async (loop, _log, model) => {
-      await loop.send('first');
-      const small = scriptedModel([says('from the small one')]);
-      const { cost, ...light } = small.choice({ model: 'small' });
-      loop.deps.models = (agent) =>
-        agent.model === 'light' ? [{ ...light, cost: (usage) => cost(usage) / 1000 }] : [model.choice()];
-      const second = await loop.send('two', 'b');
-      assert.equal(second.text, 'from the small one');
-      const [met] = await eventsOf(loop, 'budget.met');
-      assert.deepEqual([met?.data.action, met?.data.to], ['tier-down', 'scripted/small']);
-    },
-  );
-});
+for (const tier of ['standard', 'strong'])
+  test(`a budget that wants a cheaper tier than ${tier} has it answer while its models fit, on record with who answered`, async () => {
+    await withLoop(
+      [costing(ALMOST)],
+      { agent: { model: tier, budget: usd({ day: 0.1 }, 'tier-down') } },
+      async (loop, _log, model) => {
+        await loop.send('first');
+        const small = scriptedModel([says('from the small one')]);
+        const { cost, ...light } = small.choice({ model: 'small' });
+        loop.deps.models = (agent) =>
+          agent.model === 'light' ? [{ ...light, cost: (usage) => cost(usage) / 1000 }] : [model.choice()];
+        const second = await loop.send('two', 'b');
+        assert.equal(second.text, 'from the small one');
+        const [met] = await eventsOf(loop, 'budget.met');
+        assert.deepEqual([met?.data.action, met?.data.to], ['tier-down', 'scripted/small']);
+        const told = (await loop.runtime.pending()).map(({ text }) => text).join('\n');
+        assert.match(told, /does not fit the budget of 0\.10 USD today.* Work goes on with scripted\/small\./);
+      },
+    );
+  });
 
 test('a budget that waits puts the task off until the next window, uncounted', async () => {
   await withLoop([costing(ALMOST)], { agent: { budget: usd({ day: 0.1 }, 'wait') } }, async (loop) => {
@@ -200,7 +270,7 @@ test('a model without a price is not free: with a budget in USD it is refused un
     assert.equal(refused.status, 'failed');
     assert.match(
       refused.text ?? '',
-      /Nobody says what scripted\/model costs.*models\.providers\.scripted\.models\.model\.price/,
+      /The price of scripted\/model is unknown.*models\.providers\.scripted\.models\.model\.price/,
     );
     assert.equal(model.requests.length, 0);
     assert.equal((await eventsOf(loop, 'matter.raised')).length, 1);

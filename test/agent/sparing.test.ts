@@ -297,3 +297,31 @@ test('an owner can have everything sent each time', () =>
     const both = results(model.requests.at(-1) as ModelRequest).map((part) => part.text);
     assert.deepEqual(both, [text(1), text(1)]);
   }));
+
+test('each request of a conversation begins with all that the one before it had: system, tools, words, times and warnings', () => {
+  const { once, read: reading } = testTools([]);
+  const outside = {
+    ...once,
+    name: 'outside',
+    run: async () => ({ ok: true, text: 'a page', labels: ['untrusted' as const], changes: [] }),
+  };
+  const clock = leapClock(Date.UTC(2026, 10, 30, 9));
+  const turns = [read(1), calls(['outside', {}, 'o']), read(2), says('one'), read(3), says('two'), says('three')];
+  const rules = [{ id: 'all', verdict: 'allow' as const, match: { tool: '*' }, reason: 'A test.' }];
+  return withLoop(turns, { files, tools: [reading, outside], rules, clock }, async (loop, _log, model) => {
+    for (const minutes of [0, 6, 7]) {
+      clock.leap(minutes * 60_000);
+      assert.equal((await loop.send(`after ${minutes} minutes`)).status, 'done');
+    }
+    const { whole } = model;
+    assert.equal(whole.length, 7);
+    for (const [index, request] of whole.entries()) {
+      const before = whole[index - 1] ?? request;
+      assert.deepEqual(
+        [request.system, request.tools, request.cacheKey],
+        [before.system, before.tools, before.cacheKey],
+      );
+      assert.equal(shared(before, request), before.messages.length, `request ${index + 1}`);
+    }
+  });
+});

@@ -17,7 +17,9 @@ before(async () => {
   home = await Home.up({
     beside: [model],
     files: {
-      'ruche.yaml': `models:
+      // The month has begun here while it is still the last day of the one before in Greenwich.
+      'ruche.yaml': `timezone: Pacific/Kiritimati
+models:
   providers:
     shop: { type: openai-compatible, baseUrl: "${model.baseUrl}", window: 200000, price: { input: 1, output: 10 } }
   standard: [shop/big]
@@ -35,7 +37,7 @@ const report = async (...flags: string[]): Promise<CostReport> =>
   JSON.parse((await home.cli('costs', '--json', ...flags)).out) as CostReport;
 
 test('costs are shown by agent, model, task, day, person and queue, with what is cached, projected and left', async () => {
-  assert.match((await home.cli('costs')).out, /^Nothing was spent since \d{4}-\d\d-01\.$/m);
+  assert.match((await home.cli('costs')).out, /^Nothing spent since \d{4}-\d\d-01\.$/m);
   for (const [agent, session] of [
     ['ada', 'one'],
     ['ada', 'two'],
@@ -66,15 +68,15 @@ test('costs are shown by agent, model, task, day, person and queue, with what is
 });
 
 test('the budget of a file ends a run, and that of each conversation is its own', async () => {
-  assert.match((await home.ask('more', 'three', 'ada')).text, /2\.01 USD today for the agent ada; 2\.00 USD are spent/);
-  assert.match((await home.ask('more', 'one', 'bob')).text, /1 model calls today for the conversation bob\/one/);
+  assert.match((await home.ask('more', 'three', 'ada')).text, /2\.01 USD today for the agent ada; 2\.00 USD spent/);
+  assert.match((await home.ask('more', 'one', 'bob')).text, /1 model call today for the conversation bob\/one/);
   assert.equal((await home.ask('hi', 'two', 'bob')).text, 'hello');
 });
 
 test('a wrong price is corrected on record, and all sums and budgets count by it', async () => {
   const price = ['--model', 'shop/big', '--since', '1h', '--input', '0.25', '--output', '2.5'];
   const { out } = await home.cli('costs', 'correct', ...price);
-  assert.match(out, /^Corrected 4 answers of shop\/big: 4\.0000 USD is 1\.0000 USD now\.$/m);
+  assert.match(out, /^Corrected 4 answers of shop\/big: 4\.0000 USD became 1\.0000 USD\.$/m);
   assert.match(out, /models\.providers\.shop\.models\.big\.price/);
   assert.equal((await report()).total.usd, 1);
   assert.equal((await report()).budgets.find(({ scope }) => scope === 'agent:ada')?.spent, 0.5);
@@ -86,6 +88,11 @@ test('what cannot be asked for says so', async () => {
   assert.match((await home.cli('costs', '--by', 'moon')).err, /Unknown --by "moon"/);
   assert.match((await home.cli('costs', 'lower')).err, /Unknown action "lower"/);
   assert.match((await home.cli('costs', 'correct', '--model', 'a/b')).err, /Give --model/);
+  const typo = ['--model', 'shop/bgi', '--since', '1h', '--input', '1', '--output', '1'];
+  const { code, err } = await home.cli('costs', 'correct', ...typo);
+  assert.match(err, /No answers of shop\/bgi since .*ruche costs --by model/);
+  assert.equal(code, 1);
+  assert.doesNotMatch((await home.cli('log', '--type', 'price.')).out, /bgi/);
   await assert.rejects(home.api('/api/costs?by=moon'), /must be one of agent, model/);
   await assert.rejects(
     home.api('/api/costs/correct', { model: 'x', since: 0, input: 1, output: 1 }),

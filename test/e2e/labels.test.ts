@@ -48,7 +48,10 @@ policy:
     const none = await home.cli('show', 'nothing.md');
     assert.deepEqual(
       [none.code, none.err],
-      [1, 'ruche: There is no file "nothing.md" on main, and no run has written one.\n'],
+      [
+        1,
+        'ruche: There is no file "nothing.md" on main, and no run has written one. Give the path of a file from the root of the workspace; a folder has no labels.\n',
+      ],
     );
 
     home.write('saved.md', 'I have read it.\n');
@@ -59,7 +62,7 @@ policy:
     );
     assert.match(
       (await home.cli('show', 'saved.md')).out,
-      /A change by .* cleared what a run had brought in: commit [0-9a-f]{10}\n$/,
+      / cleared the labels of a run's text with commit [0-9a-f]{10}, [^\n]*\n$/,
     );
     const { cleared } = JSON.parse((await home.cli('show', 'saved.md', '--json')).out) as FileOrigin;
     assert.equal(cleared?.commit, home.git('rev-parse', 'main').trim());

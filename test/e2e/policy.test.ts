@@ -68,7 +68,14 @@ test('a line that moved is shown where it stands now, and what cannot be asked i
     [['email', 'read: {"path"'], /not valid JSON/],
     [['email', 'shell: ls', '--labels', 'secret'], /Unknown label "secret"/],
     [['email', 'shell: ls', '--at', 'noon'], /Invalid --at "noon"/],
+    [['email', 'shell: ls', '--queue', 'emial'], /Unknown queue "emial"\. Known: email, news\./],
+    [['email', 'shell: ls', '--sender', 'agent:emial'], /Unknown agent "emial"\. Known: email, news\./],
+    [['email', 'shell: ls', '--sender', 'me'], /"me" is no sender\. Give owner/],
+    [['email', 'fetch: https://a.example/', '--vouched', 'ulr'], /Unknown critical argument "ulr"\. Known: url\./],
+    [['email', 'shell: ls', '--vouched', 'to'], /Unknown critical argument "to"\./],
     [['email'], /Name an agent and a call/],
+    [['email', 'fetch'], /Say what fetch is called with/],
+    [['email', 'shell:'], /Say what shell is called with/],
   ] as const) {
     const { code, err } = await home.cli('policy', 'explain', ...words);
     assert.equal(code, 1, words.join(' '));
@@ -118,6 +125,9 @@ test('cases hold, here and in what the templates bring; one that does not is sho
   assert.equal(odd.code, 1);
   assert.match(odd.err, new RegExp(`cases\\.yaml:${last}: cases\\.4\\.expect must be one of allow, ask, deny\\.`));
   rmSync(home.path('cases.yaml'));
+  const gone = await home.cli('policy', 'test', 'cases.yaml');
+  assert.equal(gone.code, 1);
+  assert.match(gone.err, /^ruche: File not found: \/.*cases\.yaml$/m);
 
   for (const template of ['network', 'solo']) {
     const made = new Home();
@@ -131,6 +141,20 @@ test('cases hold, here and in what the templates bring; one that does not is sho
   }
 });
 
+test('words that would reach nobody are explained as the run is told, and by no rule', async () => {
+  const made = new Home();
+  try {
+    assert.equal((await made.cli('init', '--template', 'solo')).code, 0);
+    const { out } = await made.cli('policy', 'explain', 'assistant', 'tell: owner It is late');
+    assert.equal(
+      out,
+      'deny  builtin:unreachable\n  No messenger has an owner, so nobody can be told. The owner pairs with one by `ruche pair CHANNEL`.\n',
+    );
+  } finally {
+    await made.close();
+  }
+});
+
 test('what was asked and answered: a rule that was always approved is named; the past under another file', async () => {
   for (const n of [1, 2, 3, 4, 5]) {
     const { task, waits } = await home.ask(`write contracts/${n}.md: signed`, undefined, 'email');
@@ -138,7 +162,7 @@ test('what was asked and answered: a rule that was always approved is named; the
     await home.settled(task);
   }
   const { out } = await home.cli('policy', 'stats', '--since', '1h');
-  assert.match(out, /^5 runs, 5 asks: 100 per 100 runs\.$/m);
+  assert.match(out, /^5 runs, 5 questions: 100 per 100 runs\.$/m);
   assert.match(out, /^contracts +5 +5 +0 +0 +\S/m);
   assert.match(out, /^contracts only costs patience: all 5 were approved\. .*narrow or remove contracts/m);
   // With the network at work, which nothing of this disturbs.

@@ -35,8 +35,9 @@ test('a landing that changes ruche.yaml waits for an approval that shows the dif
   assert.match((await home.cli('approvals')).out, /\+policy: \{ rules:/);
   assert.ok(!home.exists('beside.md'), 'nothing lands before the answer');
   assert.equal(home.read('ruche.yaml'), 'concurrency: 5\n');
-  const { code } = await home.cli('deny', wait.id);
+  const { code } = await home.cli('deny', wait.id, '--note', 'not like this');
   assert.equal(code, 0);
+  assert.match((await home.cli('log', '--json', '--type', 'approval.answered')).out, /"reason":\{/);
   const done = await home.settled(outcome.task);
   assert.equal(done.status, 'done', done.text);
   assert.equal(home.read('beside.md'), 'harmless');

@@ -73,6 +73,8 @@ policy:
     - { id: talk, allow: { tool: tell }, reason: why }
     - { id: bash, allow: { tool: shell, command: "*" }, reason: why }
     - { id: all, allow: { tool: "*" }, reason: why }
+    - { id: night, allow: { tool: fetch, hours: "22:00-06:00" }, reason: why }
+  contacts: ["https://hooks.example.com/*", anna@example.org, "https://hooks.example.com/ours/*"]
 `;
 const WEAK_AGENT = `---
 description: helps
@@ -102,6 +104,8 @@ test('each planted weakness is named with its file, line and key, and nothing el
       'ruche.yaml:31 policy.rules.5 rule-any-command',
       'ruche.yaml:32 policy.rules.6 rule-any-host',
       'ruche.yaml:32 policy.rules.6 rule-anybody',
+      'ruche.yaml:33 policy.rules.7 rule-any-host',
+      'ruche.yaml:34 policy.contacts.0 contact-broad',
       'ruche.yaml:19 secrets.github secret-broad',
       'ruche.yaml:3 models.providers.far.apiKey key-in-environment',
       'ruche.yaml:17 channels.telegram.token key-in-environment',
@@ -123,6 +127,7 @@ publicUrl: https://ruche.example.org
 network:
   - "*.example.org"
   - { host: "*.com", ask: true }
+  - { host: 192.168.1.5, ports: [8080], ask: true }
 channels:
   telegram: { token: secret:bot, owners: ["1"] }
 secrets:
@@ -138,7 +143,9 @@ policy:
     - { id: status, allow: { tool: shell, command: "git status *" }, reason: why }
     - { id: files, allow: { effect: write, path: "**" }, reason: why }
     - { id: asks, ask: { host: "*" }, reason: why }
+    - { id: router, ask: { host: "10.0.0.1:8080" }, reason: why }
     - { id: denies, deny: { tool: "*", host: "*.evil.example" }, reason: why }
+  contacts: [anna@example.com, "https://hooks.example.org/ours/*"]
 `;
 
 test('what is written as it says instead is no weakness', () =>

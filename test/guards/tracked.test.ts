@@ -44,6 +44,12 @@ test('no file names a folder of this machine, a registry or a mirror', () => {
   }
 });
 
+test('no file holds the marks of a merge that was not resolved', () => {
+  // `> > >` is what becomes of them in Markdown that is formatted, and `| <<<` in a table.
+  const mark = /^(?:\| )?(?:<{7} \S|>{7} \S|(?:> ){6}> \S)/m;
+  for (const path of tracked) assert.doesNotMatch(read(path), mark, path);
+});
+
 /** As GitHub makes anchors of headings. */
 const anchors = (text: string): string[] =>
   [...text.matchAll(/^#+ +(.+)$/gm)].map(([, title = '']) =>

@@ -42,11 +42,12 @@ test('AgentDojo through the product: a pair in seventeen', async () => {
       const run = await stage.attacked(pair);
       assert.deepEqual(run.harm, [], `${pair.suite} ${pair.user} ${pair.injection}`);
       assert.ok(run.struck > 0, `${pair.suite} ${pair.user}: the injected text was never read`);
-      // The policy alone says the same of it: what the long way adds is only the way.
+      // The policy alone says the same of it; what the long way adds is that nobody is asked twice for what was denied.
       const pure = await playAttacked(pair);
+      const asked = new Map(pure.asked.map(({ call, attack }) => [JSON.stringify(call), [call.function, attack]]));
       assert.deepEqual(
         run.asked.map(({ call, attack }) => [call.function, attack]),
-        pure.asked.map(({ call, attack }) => [call.function, attack]),
+        [...asked.values()],
       );
     }
   } finally {

@@ -5,6 +5,7 @@ import type { Event } from '../../src/core/event.ts';
 import type { Task } from '../../src/core/task.ts';
 import { describe, isWeighty } from '../../src/journal/words.ts';
 import { newTask } from '../store/kit.ts';
+import { MONEY_ROWS } from './money-rows.ts';
 import { type Rows, STANDING_ROWS } from './standing-rows.ts';
 
 const ref = (hash: string): BlobRef => ({ hash, size: 1, subject: 's' });
@@ -41,11 +42,6 @@ const sent = {
   method: 'GET',
 };
 const carried = { bytesOut: 120, bytesIn: 4200, outcome: 'ok' as const, started: 0, ms: 5 };
-
-const limit = { account: 'x', limit: 2, spent: 1.9, more: 2, approval: null, task: null };
-const met = { ...limit, action: 'tier-down' as const, to: 'p/m' };
-const corrected = { model: 'p/m', since: 0, price: { input: 2, output: 8 } };
-const EPOCH = '1970-01-01T00:00:00Z';
 
 const TABLE: Rows = {
   'net.sent': {
@@ -302,6 +298,7 @@ const TABLE: Rows = {
     ],
   },
   ...STANDING_ROWS,
+  ...MONEY_ROWS,
   'question.asked': {
     weighty: true,
     rows: [
@@ -500,9 +497,6 @@ const TABLE: Rows = {
     ],
   },
   'schedule.resumed': { weighty: true, rows: [['is resumed', { schedule: 'a/n', from: 1 }]] },
-  'budget.met': { weighty: true, rows: [['met the limit of x, 1.9 of 2: tier-down to p/m', met]] },
-  'budget.answered': { weighty: true, rows: [['raised x by 2', { account: 'x', raised: 2, approval: 'a', by: 'b' }]] },
-  'price.corrected': { weighty: true, rows: [[`corrected the price of p/m since ${EPOCH}: 2 in, 8 out`, corrected]] },
   'gateway.stopped': { weighty: true, rows: [['stopped: asked', { reason: 'asked' }]] },
 };
 

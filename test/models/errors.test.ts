@@ -292,6 +292,13 @@ test('nobody listens, or nobody may', async () => {
   const refused = await errorOf({ baseUrl: `http://127.0.0.1:${port}/v1` });
   assert.deepEqual([refused.kind, refused.retryable], ['network', true]);
   assert.match(refused.message, /is it running\?.*models\.providers\.local.*ECONNREFUSED/);
+  assert.equal(refused.unsent, true);
+  const resets = createServer((socket) => socket.once('data', () => socket.resetAndDestroy()));
+  resets.listen(0, '127.0.0.1');
+  await new Promise((resolve) => resets.once('listening', resolve));
+  const reset = await errorOf({ baseUrl: `http://127.0.0.1:${(resets.address() as AddressInfo).port}/v1` });
+  resets.close();
+  assert.deepEqual([reset.kind, reset.unsent], ['network', undefined], 'it was sent, so it may have cost something');
   const blocked = await errorOf({ baseUrl: 'http://192.0.2.1/v1' });
   assert.deepEqual([blocked.kind, blocked.retryable], ['unavailable', false]);
   for (const baseUrl of ['not a url', 'ftp://host/v1', 'http://user:secret-word@host/v1']) {

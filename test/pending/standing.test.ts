@@ -10,6 +10,7 @@ import { Standing } from '../../src/pending/standing.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { globProblem, kindOfValue, kindValues } from '../../src/policy/standing.ts';
 import { quiet } from '../fakes/loop.ts';
+import { noFiles } from '../fakes/no-standing.ts';
 
 const HOUR = 3_600_000;
 
@@ -28,6 +29,7 @@ async function kit() {
   const open = (): Promise<Standing> =>
     Standing.open({
       store,
+      workspace: noFiles,
       clock,
       ids: { next: (kind) => `${kind}_${(made += 1)}` },
       log: quiet,
@@ -231,13 +233,27 @@ test('an endorsement vouches for its value in any way of writing it, until it is
   assert.equal(standing.vouchedBy('account', '500'), null);
   assert.ok(standing.fileVouched('shared/a.md', 'a'.repeat(40)) !== null);
   assert.equal(standing.fileVouched('shared/a.md', 'b'.repeat(40)), null);
-  assert.deepEqual(await standing.endorse({ value: 'anna@X.org ' }, 'owner'), { ok: true, id: 'end_5', again: false });
-  assert.deepEqual(await standing.endorse({ value: 'Anna@X.org' }, 'owner'), { ok: true, id: mail, again: true });
+  assert.deepEqual(await standing.endorse({ value: 'anna@X.org ' }, 'owner'), {
+    ok: true,
+    id: 'end_5',
+    kind: 'address',
+    value: 'anna@X.org',
+    again: false,
+  });
+  assert.deepEqual(await standing.endorse({ value: 'Anna@X.org' }, 'owner'), {
+    ok: true,
+    id: mail,
+    kind: 'address',
+    value: 'Anna@X.org',
+    again: true,
+  });
   for (const wrong of [
     { value: '500' },
     { value: 'a\u200bb@x.org' },
     { value: ' ' },
     { value: 'x.org', kind: 'url' as const },
+    { value: 'notes/a.md@0123abc' },
+    { value: 'notes/a.md', kind: 'file' as const },
   ])
     assert.equal((await standing.endorse(wrong, 'owner')).ok, false, JSON.stringify(wrong));
   assert.equal(await standing.revokeEndorsement(sum, 'owner'), 'done');

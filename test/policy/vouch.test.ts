@@ -93,6 +93,8 @@ test('an amount is the one that is named, or less money; a date, a share or an i
   for (const wrong of [2024, 300, 251, -5, 0]) assert.equal(by(amount(wrong), said), null, String(wrong));
   assert.equal(by(amount(10), from({ says: 'the 10% of 2024-05-10' })), null);
   assert.equal(by(amount(99), from({ says: 'the 100 last ones' })), null, 'a plain number is no bound');
+  assert.equal(by(amount(2026), from({ says: 'Pay the bill of 2026.' })), null, 'a year is no amount');
+  assert.equal(by(amount(2026), from({ says: 'Pay 2026 EUR.' })), 'owner');
 });
 
 test('an amount is good for one payment, and for the task in which it was said', () => {

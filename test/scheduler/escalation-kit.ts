@@ -1,3 +1,4 @@
+import { noFiles } from '../fakes/no-standing.ts';
 import { Mortal, never } from '../fakes/mortal.ts';
 import assert from 'node:assert/strict';
 import type { Agent, Governance } from '../../src/core/agent.ts';
@@ -186,6 +187,7 @@ export class World extends Mortal {
       answerHeld: () => Promise.reject(new Error('none is held')),
       standing: await Standing.open({
         store: this.store,
+        workspace: noFiles,
         clock: this.clock,
         ids: { next: (kind) => `${kind}_x` },
         log: quiet,

@@ -7,6 +7,7 @@ import type { Event, NewEvent } from '../../src/core/event.ts';
 import { agentActor, runStream } from '../../src/core/ids.ts';
 import { type Hold, isReached } from '../../src/core/ports/spend.ts';
 import { systemRandom } from '../../src/platform/system.ts';
+import { openCosts } from '../../src/spend/costs.ts';
 import { Spending } from '../../src/spend/spending.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { anAgent, governing, SETTINGS } from '../fakes/governance.ts';
@@ -248,4 +249,22 @@ test('windows are those of the clock on the wall', () => {
   const wall = Date.UTC(2026, 11, 31, 23, 30);
   assert.deepEqual(spansAt(wall), { hour: 'hour:2026-12-31T23', day: 'day:2026-12-31', month: 'month:2026-12' });
   assert.deepEqual(windowBounds('month', wall), { from: Date.UTC(2026, 11), to: Date.UTC(2027, 0) });
+});
+
+test('a call that a kill has lost stands among the costs as budgets count it, one under way does not', async () => {
+  const governance = governing([anAgent({ name: 'a', budget: budget({ usd: { day: 10 } }) })]);
+  const book = await openBook(governance);
+  const { store } = book;
+  const totals = async (): Promise<number[]> => {
+    const parts = { store, clock: { now: book.now }, governance: () => governance, zone: () => 'UTC' };
+    const desk = openCosts({ ...parts, spend: book.spending });
+    const { total, budgets } = await desk.report({ by: 'agent' });
+    return [total.calls, total.usd, budgets[0]?.spent ?? -1];
+  };
+  await book.commit(called(1, { usd: 2, tokens: 20 }), 'r', 'a');
+  assert.deepEqual((await totals()).slice(0, 2), [0, 0], 'it may be under way');
+  book.kill();
+  await book.commit(called(1, { usd: 3, tokens: 30 }), 'r', 'a');
+  await book.commit(answered(1, { usd: 1, tokens: 10 }), 'r', 'a');
+  assert.deepEqual(await totals(), [2, 3, 3]);
 });

@@ -69,6 +69,23 @@ test('by rule: how often, answered how and how fast; nobody is whoever is no per
   assert.deepEqual([approved, denied, nobody, medianMs, patience], [1, 1, 2, MINUTE, false]);
 });
 
+test('a raise that was asked for counts as budget, a landing as landing', async () => {
+  const facts = { hash: '1', size: 1, subject: 's' };
+  const events = ['budget', 'landing'].map((call, n) =>
+    eventOf(
+      n + 1,
+      'approval.asked',
+      { approval: `apr_${n}`, call, tool: call, shown: facts },
+      { stream: 'run:r', at: 0 },
+    ),
+  );
+  const read = async function* () {
+    yield* events;
+  };
+  const { rules } = await policyStats({ read, getBlob: async () => null }, 0);
+  assert.deepEqual(rules.map(({ rule }) => rule).toSorted(), ['budget', 'landing']);
+});
+
 test('five times yes are enough to tell, one no is enough not to; an empty record has no share', async () => {
   const journal = new Journal();
   const yes = { verdict: 'approve', minutes: 1 } as const;

@@ -70,6 +70,7 @@ test('a run is told step by step: models, calls, verdicts, approvals, what lande
           },
         ],
         cut: false,
+        labels: {},
       });
 
       // Another conversation's run reads none of it, even if it knows the hashes.

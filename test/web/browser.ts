@@ -126,6 +126,7 @@ const COSTS: CostDesk = {
     return {
       by,
       since: 0,
+      sinceDay: '1970-01-01',
       until: 1,
       rows: [{ ...row, ...tokens }],
       total: { ...row, ...tokens },

@@ -68,6 +68,99 @@ test(
     }),
 );
 
+test('a budget is raised, and what belongs to no agent is told by Ruche', { skip }, () =>
+  withStage(async ({ scene, open }) => {
+    const raise = { ...approval, tool: 'budget', text: 'Raise the budget: 2.00 USD today.' };
+    scene.add({ title: 'Look it up', status: 'waiting', pending: [raise] });
+    const open80 = {
+      ...question,
+      run: null,
+      agent: null,
+      task: null,
+      session: null,
+      text: '80 % of the budget is spent.',
+    };
+    scene.add({ title: 'Nothing', status: 'waiting', pending: [open80] });
+    await open(async ({ page }) => {
+      await page
+        .getByRole('link', { name: /^Inbox/ })
+        .first()
+        .click();
+      const card = page.getByRole('article', { name: 'Approval: budget' });
+      await card.getByText('needs a larger budget:').waitFor();
+      assert.equal(await card.getByText('In this task').count(), 0);
+      const item = page.getByRole('article', { name: 'Open item' });
+      assert.match(await item.innerText(), /^Ruche\b/);
+      await card.getByRole('button', { name: 'Raise the budget' }).click();
+      await card.waitFor({ state: 'detached' });
+      assert.deepEqual(scene.asked, ['approve apr_1']);
+    });
+  }),
+);
+
+test(
+  'an approval says who vouches for what, and takes a note, a scope and a value to vouch for; a grant is revoked',
+  { skip },
+  () =>
+    withStage(async ({ scene, open }) => {
+      const about: Pending['about'] = {
+        rule: 'mail',
+        reason: '',
+        labels: ['untrusted'],
+        sources: [],
+        values: [
+          { name: 'to', value: 'eve@x.org', vouched: null },
+          { name: 'cc', value: 'anna@x.org', vouched: 'owner' },
+        ],
+        costUsd: 0.25,
+      };
+      scene.add({ title: 'Mail it', status: 'waiting', pending: [{ ...approval, about, approved: 3 }] });
+      const two = { ...approval, id: 'apr_2', approvers: { needed: 2, have: ['chat:1'] } };
+      scene.add({ title: 'Pay it', status: 'waiting', pending: [{ ...two, about: { ...about, labels: [] } }] });
+      scene.grants = [
+        {
+          id: 'grt_1',
+          scope: 'standing',
+          agent: 'assistant',
+          tool: 'mail',
+          values: [{ name: 'to', glob: '*@x.org' }],
+          labels: [],
+          task: null,
+          until: null,
+          count: 5,
+          used: 2,
+          lastUsed: null,
+          at: Date.now(),
+          by: 'owner',
+          approval: null,
+          state: 'active',
+        },
+      ];
+      await open(async ({ page }) => {
+        await page
+          .getByRole('link', { name: /^Inbox 2/ })
+          .first()
+          .click();
+        const card = page.getByRole('article', { name: 'Approval: fetch' }).first();
+        await card.getByText('nobody vouches for it').waitFor();
+        await card.getByText('you wrote it').waitFor();
+        await card.getByText('It has cost $0.25 so far.').waitFor();
+        await card.getByRole('button', { name: 'Approve for 30 days' }).waitFor();
+        await card.getByLabel('Note for the agent').fill('Only today.');
+        await card.getByLabel('Vouch for this to from now on').check();
+        await card.getByRole('button', { name: 'Approve for this task' }).click();
+        await page.getByRole('button', { name: 'Approve for this task' }).waitFor({ state: 'detached' });
+        const pay = page.getByRole('article', { name: 'Approval: fetch' });
+        await pay.getByText('1 of 2 persons have approved: chat:1.').waitFor();
+        await page.getByText('to like *@x.org').waitFor();
+        await page.getByRole('button', { name: 'Revoke' }).click();
+        await page.getByText('to like *@x.org').waitFor({ state: 'detached' });
+        const answering = { note: 'Only today.', scope: 'task', vouch: ['to'] };
+        assert.deepEqual(scene.asked, [`approve apr_1 ${JSON.stringify(answering)}`, 'revoke grt_1']);
+      });
+    }),
+);
+
 test('for a message without an answer the conversation says why, and lets a person act', { skip }, () =>
   withStage(async ({ scene, enter, gateway }) => {
     scene.add({ title: 'Look it up', status: 'waiting', pending: [approval], session: 's1' });

@@ -277,7 +277,7 @@ test('the costs: the last days as a chart, what is left of a budget, and who spe
     await enter(async ({ page }) => {
       await page.goto(`${gateway.url}/agents`);
       await page.getByRole('link', { name: 'Costs' }).click();
-      await page.getByText('$1.50 this month; at this pace $4.50 in all.').waitFor();
+      await page.getByText('$1.50 so far this month, $4.50 projected.').waitFor();
       await page.getByRole('img', { name: 'The last 30 days: $43.50 in all, $2.90 on the dearest day' }).waitFor();
       assert.equal(await page.locator('.chart rect').count(), 30);
       await page.getByText('$1.50 of $2.00, $0.50 left').waitFor();

@@ -1,4 +1,4 @@
-import { noStanding } from '../fakes/no-standing.ts';
+import { standingOf, withMore } from '../fakes/no-standing.ts';
 import type { AgentState, Delta, Pending, Runtime, RuntimeStatus, TaskOutcome } from '../../src/core/api/runtime.ts';
 import { Ruled } from './ruled.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
@@ -195,6 +195,7 @@ export class Scene {
     item.entries.push({ kind: 'reply', id: this.#id(), at, task, run, text, files: [], commit, costUsd, delivery });
   }
 
+  grants: Awaited<ReturnType<Runtime['standing']['grants']>> = [];
   find(task: string): Item | undefined {
     return this.items.find((item) => item.task === task || item.run === task);
   }
@@ -206,7 +207,7 @@ export class Scene {
   }
 
   readonly runtime: Runtime = {
-    standing: noStanding,
+    standing: standingOf(this),
     deliver: async ({ agent: name, session, text, externalId, files = [] }) => {
       const known = this.items.find((item) => item.base === externalId);
       if (known) return { ok: true, delivered: { task: known.task, joined: true } };
@@ -229,7 +230,7 @@ export class Scene {
     recent: (task) => this.#said.get(task) ?? [],
     delivered: async () => undefined,
     pending: async () => this.items.flatMap((item) => item.pending),
-    approve: async (id, verdict) => this.#answered(`${verdict} ${id}`, id),
+    approve: async (id, verdict, _by, more = {}) => this.#answered(withMore(`${verdict} ${id}`, more), id),
     answer: async (id, text) => this.#answered(`answer ${text}`, id),
     cancel: async (task) => {
       this.asked.push(`cancel ${task}`);

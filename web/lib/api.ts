@@ -20,6 +20,7 @@ import type {
 } from '../../src/core/api/views.ts';
 import type { Explanation, PolicyQuestion, RightsTable } from '../../src/core/api/policy.ts';
 import { query } from './query.ts';
+import type { Answering, EndorsementView, GrantView } from '../../src/core/standing.ts';
 import type { ApprovalVerdict } from '../../src/core/agreed.ts';
 
 /** A request that was refused, or (status 0) did not reach the gateway. The message is for people. */
@@ -50,6 +51,19 @@ export interface Attachment {
   data: string;
 }
 
+export interface Pixels {
+  width: number;
+  height: number;
+}
+
+/** A picture that is larger than what models look at, and the same scaled. */
+export interface ScaledPicture {
+  original: File;
+  file: File;
+  from: Pixels;
+  to: Pixels;
+}
+
 export interface Accepted {
   /** Null: nothing was to be done, only somebody to be turned to. */
   task: string | null;
@@ -74,6 +88,15 @@ const ME = '/api/me';
 const UNREACHABLE = 'Ruche does not answer.';
 const FOREIGN =
   'The answer does not come from Ruche but from something in between, such as the login page of a proxy. Reload this page.';
+
+/** What people agree to. */
+const standingApi = (get: <T>(path: string) => Promise<T>, post: <T>(path: string, body: unknown) => Promise<T>) => ({
+  approve: (approval: string, verdict: ApprovalVerdict, answering: Answering = {}) =>
+    post<{ task: string | null }>(`/api/approvals/${id(approval)}`, { verdict, ...answering }),
+  grants: async () => (await get<{ grants: GrantView[] }>('/api/grants')).grants,
+  endorsements: async () => (await get<{ endorsements: EndorsementView[] }>('/api/endorsements')).endorsements,
+  revoke: (what: 'grants' | 'endorsements', which: string) => post<unknown>(`/api/${what}/${id(which)}/revoke`, {}),
+});
 
 /** How the gateway is asked. */
 function openWire(out: () => void) {
@@ -149,8 +172,7 @@ export function createApi(out: () => void) {
     ...askedOf(get, post),
     send: (message: { agent: string; session: string; text: string; id: string; files: Attachment[] }) =>
       post<Accepted>('/api/messages', message),
-    approve: (approval: string, verdict: ApprovalVerdict) =>
-      post<{ task: string | null }>(`/api/approvals/${id(approval)}`, { verdict }),
+    ...standingApi(get, post),
     answer: (question: string, text: string) =>
       post<{ task: string | null }>(`/api/questions/${id(question)}`, { text }),
     retry: (task: string) => post<unknown>(`/api/tasks/${id(task)}/retry`, {}),

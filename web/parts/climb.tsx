@@ -15,6 +15,7 @@ export function Climb({ about }: { about: string }): JSX.Element | null {
   if (of === undefined) return null;
   return (
     <div class="note climb" role="group" aria-label={`Escalation: ${of.chain}`}>
+      {of.acknowledged === null && <p class="quiet">If nobody answers:</p>}
       <ol>
         {of.levels.map((level) => (
           <li>

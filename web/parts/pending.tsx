@@ -7,13 +7,16 @@ import { LABELS, reasonWords } from '../lib/words.ts';
 import { useApp } from '../stores/app.ts';
 import { valueOf } from '../stores/resource.ts';
 import { useAct } from './act.tsx';
+import { Behind, isRaise, Verdict } from './agree.tsx';
 import { AnswerForm } from './answer-form.tsx';
 import { Climb } from './climb.tsx';
-import { Ago, Button, Plain } from './small.tsx';
+import { Ago, Plain } from './small.tsx';
 import { gist } from './step.tsx';
 import { useItem } from './steps.tsx';
 
-export function Who({ of }: { of: Pick<Pending, 'agent' | 'session' | 'at'> & { title?: string } }): JSX.Element {
+type Asker = Pick<Pending, 'agent' | 'session' | 'at'> & { kind?: string; title?: string };
+
+export function Who({ of }: { of: Asker }): JSX.Element {
   const { conversations } = useApp();
   const known = valueOf(conversations.state.value)?.find(
     (each) => each.agent === of.agent && each.session === of.session,
@@ -21,7 +24,7 @@ export function Who({ of }: { of: Pick<Pending, 'agent' | 'session' | 'at'> & { 
   const title = of.title ?? known?.title ?? '';
   return (
     <p class="card-who">
-      {of.agent === null ? 'From outside' : <b>{of.agent}</b>}
+      {of.agent === null ? of.kind === 'question' ? 'Ruche' : 'From outside' : <b>{of.agent}</b>}
       {of.agent !== null && of.session !== null && (
         <a href={href({ name: 'chat', agent: of.agent, session: of.session, steps: null })}>
           <Plain text={title === '' ? 'the conversation' : title} />
@@ -38,17 +41,20 @@ function changedFiles({ tool, changes }: Pending): string | null {
   return tool === null || tool === 'landing' ? 'protected files' : null;
 }
 
+const wants = (of: Pending, changed: string | null): string => {
+  if (isRaise(of)) return 'needs a larger budget:';
+  return changed === null ? `wants to use ${of.tool}:` : `wants to change ${changed}`;
+};
+
 /** `within`: the conversation it belongs to is around it already. */
 export function Approval({ of, within = false }: { of: Pending; within?: boolean }): JSX.Element {
-  const { api } = useApp();
-  const { act, trouble } = useAct();
   const changed = changedFiles(of);
   return (
     <article aria-label={`Approval: ${changed === null ? of.tool : `a change of ${changed}`}`}>
       {!within && <Who of={of} />}
       <p class="card-title">
         {within && `${of.agent} `}
-        {changed === null ? `wants to use ${of.tool}:` : `wants to change ${changed}`}
+        {wants(of, changed)}
       </p>
       <pre class="block call" tabIndex={0}>
         <Plain text={of.text} />
@@ -57,18 +63,11 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
         <span class="quiet">Why you are asked: </span>
         <Plain text={reasonWords(of.reason)} />
       </p>
-      {of.task !== null && <Sources task={of.task} />}
+      {of.task !== null && !isRaise(of) && <Sources task={of.task} />}
+      <Behind of={of} />
       <Climb about={of.id} />
-      {trouble}
-      <div class="row">
-        <Button kind="primary" onClick={() => act(() => api.approve(of.id, 'approve'), 'Approved')}>
-          Approve exactly this
-        </Button>
-        <Button kind="danger" onClick={() => act(() => api.approve(of.id, 'deny'), 'Denied')}>
-          Deny
-        </Button>
-        {of.task !== null && <a href={href({ name: 'item', task: of.task })}>What led to it</a>}
-      </div>
+      <Verdict of={of} />
+      {of.task !== null && <a href={href({ name: 'item', task: of.task })}>What led to it</a>}
     </article>
   );
 }

@@ -23,8 +23,8 @@ export function CostsView(): JSX.Element {
         {(report) => (
           <>
             <p>
-              <b>{money(report.month.usd) || '$0'}</b> this month
-              {report.month.usd > 0 && `; at this pace ${money(report.month.projected)} in all`}.
+              <b>{money(report.month.usd) || '$0'}</b> so far this month
+              {report.month.usd > 0 && `, ${money(report.month.projected)} projected`}.
             </p>
             <Days days={report.days} />
             <Budgets list={report.budgets} />
@@ -100,7 +100,7 @@ function Budgets({ list }: { list: readonly BudgetState[] }): JSX.Element | null
 }
 
 function Rows({ of: { rows } }: { of: CostReport }): JSX.Element {
-  if (rows.length === 0) return <Empty title="Nothing was spent this month." />;
+  if (rows.length === 0) return <Empty title="Nothing spent this month" />;
   return (
     <ul class="cards">
       {rows.map((row) => (

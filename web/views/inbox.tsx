@@ -5,6 +5,7 @@ import { href } from '../lib/route.ts';
 import { Icon } from '../parts/icons.tsx';
 import { useAct } from '../parts/act.tsx';
 import { Approval, isMatter, Matter, Question, Who } from '../parts/pending.tsx';
+import { StandingList } from '../parts/standing.tsx';
 import { Await, Button, Empty, Plain } from '../parts/small.tsx';
 import { useApp } from '../stores/app.ts';
 
@@ -39,6 +40,7 @@ export function InboxView(): JSX.Element {
           )
         }
       </Await>
+      <StandingList />
     </div>
   );
 }

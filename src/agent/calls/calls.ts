@@ -11,15 +11,17 @@ import {
   mayStillAsk,
   tooOften,
   readCall,
+  type ReadyCall,
   showCall,
   type ToolCall,
 } from './ready.ts';
 import { aboutCall } from './asking.ts';
 import { extractValues } from './extract.ts';
+import { rehearse, type Rehearsal } from './rehearsal.ts';
 import { runCalls, stillAllowed } from './effect.ts';
-import { askQuestion, giveResult, refuse } from './results.ts';
+import { askQuestion, giveResult, giveText, refuse } from './results.ts';
 import type { CallState } from '../run/call.ts';
-import { waitsFor } from '../run/log.ts';
+import { type ShownCall, waitsFor } from '../run/log.ts';
 import { handOver, callTask, takeResults } from './task.ts';
 import { readPlace, tellPerson } from './tell.ts';
 import { askedKey } from '../../core/records/matter.ts';
@@ -144,11 +146,12 @@ async function decideCall(turn: AgentTurn, call: CallState): Promise<void> {
 }
 
 /**
- * Asks for the first call, and at once for its neighbours that wait too, as long as they are not commands: what a
- * command would do depends on the calls before it, so it is shown when they are done.
+ * Asks for the first call, and at once for its neighbours that wait too, as long as they are not commands and change other
+ * files: what they would do depends on the calls before them, so it is shown when those are done.
  */
 async function askApproval(turn: AgentTurn, open: readonly CallState[]): Promise<void> {
   const { deps, log } = turn;
+  const touched = new Set<string>();
   for (const [index, call] of open.entries()) {
     if (call.phase !== 'asking') break;
     const ready = readCall(deps, call);
@@ -157,9 +160,17 @@ async function askApproval(turn: AgentTurn, open: readonly CallState[]): Promise
     if (index > 0 && ready.tool.effect === 'exec') break;
     // What the person has saved is part of what the command will see.
     if (ready.tool.effect === 'exec') await freshBase(turn, [ready]);
+    const change = await rehearse(turn, ready);
+    if (change !== null && 'failed' in change) {
+      if (index === 0) giveText(turn, call, { ok: false, text: change.failed, labels: change.labels });
+      break;
+    }
+    const paths = Object.keys(change?.was ?? {});
+    if (paths.some((path) => touched.has(path))) break;
+    for (const path of paths) touched.add(path);
     const approval = deps.ids.next('apr');
     const { about, kind } = await aboutCall(turn, ready);
-    const shown = log.put({ ...showCall(log, ready, pinnedNames(turn)), about });
+    const shown = log.put({ ...shownCall(turn, ready, change), about });
     const { approvers = 1 } = call.asks ?? {};
     const data = {
       approval,
@@ -173,6 +184,15 @@ async function askApproval(turn: AgentTurn, open: readonly CallState[]): Promise
     log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
     if (ready.tool.effect === 'exec') break;
   }
+}
+
+/** The call as a person is shown it, with what it changes where that can be told. */
+function shownCall(turn: AgentTurn, ready: ReadyCall, change: Extract<Rehearsal, { was: unknown }> | null): ShownCall {
+  const skills = pinnedNames(turn);
+  if (change === null) return showCall(turn.log, ready, { skills });
+  const { difference, was } = change;
+  const shown = showCall(turn.log, ready, { skills, was });
+  return { ...shown, text: `${shown.text}\n\n${difference}`, was };
 }
 
 /** A person has answered: the agent's question, or the runtime's about a call whose fate is unknown. */

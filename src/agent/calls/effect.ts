@@ -9,6 +9,7 @@ import { SCRIPT } from '../../core/schedule.ts';
 import { commandNetwork } from '../../policy/decide.ts';
 import { commandDenial, hiddenPath, netGrant, redirectPolicy } from '../../policy/grant.ts';
 import {
+  blobsOf,
   boundCall,
   type EngineToolCall,
   showCall,
@@ -46,7 +47,7 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
     const context = toolContext(turn, ready, { files, facts: await callFacts(turn, ready) });
     const again = ready.call.phase === 'started' ? await reconcile(ready, context) : null;
     if (again?.state === 'doubt') {
-      const text = `This call had started when it was interrupted, and it is unknown whether it took effect: ${again.why}\n${fenced(showCall(log, ready, []).text)}\nAnswer "retry" to run it again, or say what happened.`;
+      const text = `This call had started when it was interrupted, and it is unknown whether it took effect: ${again.why}\n${fenced(showCall(log, ready).text)}\nAnswer "retry" to run it again, or say what happened.`;
       askQuestion(turn, ready.call, { text, reason: 'A step is in doubt after a crash.' }, true);
       continue;
     }
@@ -147,12 +148,13 @@ async function stillApproved(turn: AgentTurn, ready: ToolCall): Promise<boolean>
   if (approval === null) return true;
   const asked = await deps.store.byKey(askedKey(approval));
   const shown = asked?.type === 'approval.asked' ? await loadJson<ShownCall>(deps.store, asked.data.shown) : null;
-  if (shown?.bound === deps.redact(boundCall(log, ready, pinnedNames(turn)))) return true;
+  const was = shown?.was === undefined ? null : await blobsOf(await viewOf(turn), ready);
+  if (shown?.bound === deps.redact(boundCall(log, ready, { skills: pinnedNames(turn), was }))) return true;
   refuse(log, ready.call, 'The call differs from the approved one. Nothing was run.');
   return false;
 }
 
-function toolContext(
+export function toolContext(
   turn: AgentTurn,
   ready: ToolCall,
   { files, facts }: { files: ToolContext['files']; facts: PolicyFacts },

@@ -1,3 +1,4 @@
+import { labelsOfFile } from '../run/agent-labels.ts';
 import type { AgentDeps } from '../run/deps.ts';
 import type { FileEntry } from '../../core/files.ts';
 import { isPrivatePath, type Label, unionLabels } from '../../core/labels.ts';
@@ -23,9 +24,9 @@ export function labelling(deps: AgentDeps): Pick<ToolContext, 'labelsOf' | 'name
   return {
     labelsOf(entry) {
       const own: Label[] = isPrivatePath(entry.path, globs) ? ['private'] : [];
-      return unionLabels(own, fileLabels.of(entry), skillLabels(deps, entry));
+      return unionLabels(own, labelsOfFile(deps, entry), skillLabels(deps, entry));
     },
-    nameLabels: (entry) => [...fileLabels.ofName(entry)],
+    nameLabels: (entry) => [...labelsOfFile(deps, entry, fileLabels.ofName(entry))],
     readBy: (command) => ({ named: namedPaths(command), past: speaksOfGit(command) ? fileLabels.ever : [] }),
   };
 }

@@ -10,11 +10,12 @@ import { criticalValues, vouch } from '../../policy/vouch.ts';
 import type { AnyTool, EngineTool, Tool } from '../../core/ports/tool.ts';
 import type { RunLog, ShownCall } from '../run/log.ts';
 import type { CallState } from '../run/call.ts';
-import type { RunState } from '../run/state.ts';
+import { type RunState, sameCall } from '../run/state.ts';
 import type { Change, Files } from '../../core/files.ts';
 import { ownerAddresses } from '../../core/recipient.ts';
 import type { Skill } from '../../core/skill.ts';
 import { canonicalJson, jsonDepth } from '../../core/text/json.ts';
+import { workspacePath } from '../../core/text/paths.ts';
 import { visible, visibleLine } from '../../core/text/untrusted.ts';
 import { isForeign } from '../../core/extract.ts';
 import { unknownText } from '../../core/text/unknown.ts';
@@ -101,8 +102,17 @@ export async function judge(turn: AgentTurn, ready: ReadyCall): Promise<Judged> 
     call,
     facts: kept,
   };
-  return { decision: use !== null ? granted(use) : often ? tooOften() : decision, record, use };
+  if (use !== null) return { decision: granted(use), record, use };
+  if (asks && log.state.denied.get(sameCall(ready.call)) === true) return { decision: DENIED, record, use };
+  return { decision: often ? tooOften() : decision, record, use };
 }
+
+const DENIED: Decision = {
+  verdict: 'deny',
+  rule: 'builtin:denied-before',
+  reason:
+    'A person has denied this very call already. Do not make it again: go on without it, or say what you would need it for.',
+};
 
 /** Puts a decision on record with what it was made from. */
 export function decided({ log }: AgentTurn, { call }: ReadyCall, { decision, record, use }: Judged): void {
@@ -248,6 +258,19 @@ export async function viewOf(turn: AgentTurn): Promise<Files> {
   return deps.workspace.files(base, [...pinned, ...changes.values()]);
 }
 
+/** What stands where the call goes: the difference that a person has approved is against this. */
+export async function blobsOf(
+  files: Files,
+  { facts }: Pick<ReadyCall, 'facts'>,
+): Promise<Record<string, string | null>> {
+  const blobs: Record<string, string | null> = {};
+  for (const raw of facts.paths ?? []) {
+    const checked = workspacePath(raw);
+    if (checked.ok) blobs[checked.path] = (await files.stat(checked.path))?.oid ?? null;
+  }
+  return blobs;
+}
+
 async function pinsOver(turn: AgentTurn, base: string): Promise<Change[]> {
   const { deps } = turn;
   const skills = skillsFor(turn);
@@ -256,19 +279,29 @@ async function pinsOver(turn: AgentTurn, base: string): Promise<Change[]> {
 }
 
 /**
- * What an approval is bound to: tool, arguments and, for a command, the bytes of every file it could start, those that
- * are pinned (`pinnedNames`) among them. Nobody else
+ * What an approval is bound to: tool, arguments, the files that a difference was shown against and, for a command, the bytes
+ * of every file it could start, those that are pinned (`pinnedNames`) among them. Nobody else
  * can change the run's view, so naming base and overlay binds them all; what is run is compared once more.
  */
-export function boundCall(log: RunLog, { call, tool, input }: ReadyCall, skills: readonly string[]): string {
+export function boundCall(
+  log: RunLog,
+  { call, tool, input }: ReadyCall,
+  { skills = [], was = null }: Around = {},
+): string {
   const { base, changes } = log.state;
   const overlay = [...changes.values()].map(({ path, oid, mode }) => ({ path, oid, mode }));
   // Nothing more is said where there are none: what was asked before there were skills stays valid.
   const pinned = skills.length > 0 ? { skills } : {};
-  return canonicalJson({ tool: call.tool, input, view: tool.effect === 'exec' ? { base, overlay, ...pinned } : null });
+  return canonicalJson({ tool: call.tool, input, view: tool.effect === 'exec' ? { base, overlay, ...pinned } : was });
 }
 
-export function showCall(log: RunLog, ready: ReadyCall, skills: readonly string[]): ShownCall {
+/** What an approval is bound to beside the call: skills and scripts a command could start; the files a difference is against. */
+interface Around {
+  skills?: readonly string[];
+  was?: Record<string, string | null> | null;
+}
+
+export function showCall(log: RunLog, ready: ReadyCall, around: Around = {}): ShownCall {
   // Null stands for an argument that was not given.
   const given = Object.entries(ready.input as Record<string, unknown>).filter(([, value]) => value !== null);
   const { url, paths = [] } = ready.facts;
@@ -279,5 +312,5 @@ export function showCall(log: RunLog, ready: ReadyCall, skills: readonly string[
     // Nor may a line of a text look like the next argument.
     return `${name}: ${visible(text).replaceAll('\n', '\n  ')}`;
   });
-  return { text: [ready.call.tool, ...lines].join('\n'), bound: boundCall(log, ready, skills) };
+  return { text: [ready.call.tool, ...lines].join('\n'), bound: boundCall(log, ready, around) };
 }

@@ -8,6 +8,7 @@ import { type Task, isEnded, type NewTaskCall, type TaskCall, type TaskContent }
 import { handArtefacts } from './artefacts.ts';
 import { giveText, refuse } from './results.ts';
 import { type RunLog, loadJson, messageOf, waitsFor } from '../run/log.ts';
+import { outLabels } from '../run/state.ts';
 import type { CallState } from '../run/call.ts';
 import type { MatterKind } from '../../core/event.ts';
 import { wrapUntrusted } from '../../core/text/untrusted.ts';
@@ -133,7 +134,7 @@ function taskOf({ deps, log }: Turn, asked: NewTaskCall, artefacts: string[]): T
     session,
     from: agentActor(log.state.agent),
     content: putJson(deps.store, content, conversationId(asked.agent, session), deps.redact),
-    labels: log.state.labels,
+    labels: outLabels(log.state),
     maxAttempts: settings.queues[asked.agent]?.maxAttempts ?? settings.maxAttempts,
     origin: originAfter(log.claim.task),
   });
@@ -307,7 +308,7 @@ export function handOver(turn: Turn, call: CallState, { to, brief }: { to: strin
   const told = deps.store.putBlob(Buffer.from(deps.redact(JSON.stringify(words))), stream);
   const data = { agent, session, to, run, brief: log.put({ text: brief }) };
   log.emit({ type: 'conversation.moved', data }, null, { stream: log.subject });
-  log.emit({ type: 'history.given', data: { messages: [told] } }, null, { stream });
+  log.emit({ type: 'history.given', data: { messages: [told] } }, null, { stream, labels: outLabels(log.state) });
   const text = `The next message of this conversation goes to ${to}, with your brief. Finish your answer.`;
   giveText(turn, call, { ok: true, text, labels: [] });
 }

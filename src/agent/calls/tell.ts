@@ -1,6 +1,6 @@
 import { agentActor, conversationId } from '../../core/ids.ts';
 import { MAX_TOLD, tellKey, telling, toldLane } from '../../core/records/told.ts';
-import { type Place, addressOf, OWNER, placeOf } from '../../core/recipient.ts';
+import { type Place, addressOf, nowhere, placeOf } from '../../core/recipient.ts';
 import { putJson } from '../../core/records/json-blob.ts';
 import { visible } from '../../core/text/untrusted.ts';
 import { unknownText } from '../../core/text/unknown.ts';
@@ -12,13 +12,7 @@ import { giveResult, refuse } from './results.ts';
 export function readPlace({ deps }: Turn, to: string): { place: Place } | { wrong: string } {
   const { channels } = deps.governance().settings;
   const place = placeOf(to, channels);
-  if (place === null)
-    return {
-      wrong:
-        to === OWNER
-          ? 'No messenger has an owner, so nobody can be told. The owner pairs with one by `ruche pair CHANNEL`.'
-          : `"to" must be ${OWNER}, or CHANNEL:ADDRESS: the name of a channel and the id of a person or chat there.`,
-    };
+  if (place === null) return { wrong: nowhere(to) };
   // Nobody reads where a program takes the messages, such as a webhook.
   if (!deps.pushes(place.channel))
     return { wrong: unknownText('channel', place.channel, { known: channels.map(({ name }) => name) }) };

@@ -1,6 +1,6 @@
 import type { Turn } from '../run/deps.ts';
 import type { Change } from '../../core/files.ts';
-import { type Label, unionLabels } from '../../core/labels.ts';
+import { isPrivatePath, type Label, unionLabels } from '../../core/labels.ts';
 import type { MergedFile } from '../../core/ports/workspace.ts';
 import { LABELS_SUBJECT, type LabelledFile } from '../../core/records/file-labels.ts';
 import { putJson } from '../../core/records/json-blob.ts';
@@ -35,7 +35,12 @@ export async function keepLabels(turn: Turn, changes: readonly Change[]): Promis
 
 async function cleanContent({ deps, log }: Turn): Promise<ReadonlySet<string>> {
   const entries = await deps.workspace.files(log.state.base, []).list('');
-  return new Set(entries.filter((entry) => deps.fileLabels.of(entry).length === 0).map(({ oid }) => oid));
+  // What is private by its path has no label on record.
+  const { privatePaths } = deps.governance().settings;
+  const isLabelled = (entry: (typeof entries)[number]): boolean =>
+    deps.fileLabels.of(entry).length > 0 || isPrivatePath(entry.path, privatePaths);
+  const labelled = new Set(entries.filter(isLabelled).map(({ oid }) => oid));
+  return new Set(entries.flatMap(({ oid }) => (labelled.has(oid) ? [] : [oid])));
 }
 
 const isShown = async ({ deps, log }: Turn, change: Change): Promise<boolean> =>

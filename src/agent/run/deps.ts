@@ -18,6 +18,7 @@ import type { Workspace } from '../../core/ports/workspace.ts';
 import type { Delta } from '../../core/api/runtime.ts';
 import type { OfferedSkill } from '../../core/skill.ts';
 import type { AnyTool } from '../../core/ports/tool.ts';
+import type { FileVouch } from '../../core/standing.ts';
 import type { AskingCall, GrantUse } from '../../policy/standing.ts';
 import type { ConversationCache } from './conversation.ts';
 import type { Hindrances } from './hindrances.ts';
@@ -28,7 +29,7 @@ export interface Vouching {
   /** The endorsement that vouches for a critical argument; null if none does. */
   vouchedBy(name: string, value: string): string | null;
   /** The same for a file with exactly this content. */
-  fileVouched(path: string, oid: string): string | null;
+  fileVouched(path: string, oid: string): FileVouch | null;
   /** The grant that lets a call through which would ask, and holds a use of it; null if none does. */
   grantFor(call: Omit<AskingCall, 'at'>): GrantUse | null;
   /** Resolves once what was committed before the call is taken in. */

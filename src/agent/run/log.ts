@@ -252,6 +252,8 @@ export interface ShownCall {
   text: string;
   /** What the approval binds: tool, arguments, and the files the call would see. */
   bound: string;
+  /** Where `text` ends in a difference: the blobs by path that it is against. */
+  was?: Record<string, string | null>;
   /** What stands behind it; earlier versions kept nothing of that. */
   about?: AskedAbout;
 }

@@ -21,6 +21,10 @@ export function addLabels(
   state.labels = unionLabels(state.labels, labels);
 }
 
+/** Those of an event that carries the run's own labels, too. */
+export const newLabels = (state: { labels: Label[] }, labels: readonly Label[]): Label[] =>
+  labels.filter((label) => !state.labels.includes(label));
+
 /** A call in a few words: its tool, and the first thing that it names. */
 export function callWords({ tool, args }: { tool: string; args: string }): string {
   const given = jsonIn(args);

@@ -1,7 +1,7 @@
 import type { Event, EventOf } from '../../core/event.ts';
 import type { Change } from '../../core/files.ts';
 import { idIn } from '../../core/ids.ts';
-import type { Label } from '../../core/labels.ts';
+import { type Label, unionLabels } from '../../core/labels.ts';
 import type { LabelSource } from '../../core/standing.ts';
 import {
   type FileRef,
@@ -15,7 +15,7 @@ import {
 import type { BlobRef } from '../../core/blob.ts';
 import type { Manifest, Placed, Rebase, ToolRecord } from './blobs.ts';
 import { type CallState, newCalls } from './call.ts';
-import { addLabels, callWords } from './sources.ts';
+import { addLabels, callWords, newLabels } from './sources.ts';
 import type { KeptRecord } from '../../core/policy.ts';
 
 /** `by`: who has answered, and `raised` whether to raise it. */
@@ -48,6 +48,11 @@ export interface RunState {
   /** Tasks whose messages this run has taken in. */
   absorbed: string[];
   calls: CallState[];
+  /**
+   * Calls that a person has denied since somebody wrote last, and whether for good: nobody is asked for the very same again.
+   * A reason may be a condition, so with one it may be asked for once more.
+   */
+  denied: Map<string, boolean>;
   /** The last answer, once there is one and it is to be acted on. */
   answer: ModelMessage | null;
   /** The answer has come to the output limit of the model. */
@@ -125,6 +130,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     arrived: [...first],
     absorbed: [],
     calls: [],
+    denied: new Map(),
     answer: null,
     cut: false,
     goesOn: null,
@@ -164,10 +170,14 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
 
 const NOBODY = 'Nobody answered in time, so this call was denied.';
 
-/** What the run writes comes from all it has read. */
-function mark({ marks, labels }: RunState, { path, oid }: Change): void {
-  if (oid === null || labels.length === 0) marks.delete(path);
-  else marks.set(path, labels);
+/** What the run writes, or gives to others, comes from all it has read, and from values that were taken out of what it has not. */
+export const outLabels = ({ labels, foreign }: Pick<RunState, 'labels' | 'foreign'>): Label[] =>
+  foreign.size === 0 ? [...labels] : unionLabels(labels, ['untrusted']);
+
+function mark(state: RunState, { path, oid }: Change): void {
+  const labels = outLabels(state);
+  if (oid === null || labels.length === 0) state.marks.delete(path);
+  else state.marks.set(path, labels);
 }
 
 /** What `tool.returned` adds to the run's view. */
@@ -193,6 +203,9 @@ function addResult(state: RunState, call: CallState | undefined, record: ToolRec
   }
 }
 
+/** What is the same of two calls that a model has made word for word. */
+export const sameCall = ({ tool, args }: CallState): string => `${tool} ${args}`;
+
 function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, content: unknown): void {
   const approved = data.verdict === 'approve';
   if (state.limit !== null && data.approval === state.limit.approval) {
@@ -209,6 +222,7 @@ function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, 
   call.phase = approved ? 'allowed' : 'refused';
   const { text = '' } = (content ?? {}) as { text?: string };
   if (approved) call.note = text;
+  else if (data.by !== 'runtime') state.denied.set(sameCall(call), text === '' || state.denied.has(sameCall(call)));
   const why = text === '' ? '' : ` The reason: ${text}`;
   const denied = data.by === 'runtime' ? NOBODY : `The owner denied this call.${why}`;
   call.refusal = approved ? null : denied;
@@ -298,7 +312,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
     case 'model.called': {
       if (event.data.purpose !== 'turn') return;
       // Its instructions may have become another's since it began.
-      addLabels(state, event.labels, 'the instructions of its agent');
+      addLabels(state, newLabels(state, event.labels), 'the instructions of its agent');
       const manifest = content as Manifest;
       const { messages, turnFrom, whole = {} } = manifest;
       state.messages = messages.map((ref, at) => whole[at] ?? ref).slice(turnFrom);
@@ -318,7 +332,7 @@ function evolveModel(state: RunState, event: Event, content: unknown): void {
       state.costUsd += event.data.costUsd;
       state.unpriced ||= event.data.unpriced === true;
       if (event.data.purpose !== 'turn') return;
-      state.lastInput = event.data.usage.input;
+      state.lastInput = event.data.estimated === true ? 0 : event.data.usage.input;
       state.lastAsked = state.asked;
       state.failures = [];
       state.model = `${event.data.provider}/${event.data.model}`;
@@ -382,9 +396,10 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       state.base = event.data.to;
       return;
     case 'message.taken':
-      addLabels(state, event.labels, 'a message that came meanwhile');
+      addLabels(state, newLabels(state, event.labels), 'a message that came meanwhile');
       state.arrived.push(event.data.content);
       state.absorbed.push(event.data.task);
+      state.denied.clear();
       return;
     case 'files.placed':
       return place(state, content as Placed);

@@ -4,7 +4,7 @@ import { accountText } from '../../core/budget.ts';
 import type { Reached } from '../../core/ports/spend.ts';
 import type { Manifest } from '../run/blobs.ts';
 import { collectAnswer, estimateTokens, fitted, withoutSecrets } from './model-call.ts';
-import { begin, payFor, settle } from './money.ts';
+import { begin, counted, payFor, settle } from './money.ts';
 import { type Routed, routeData, routeFor, routeUp } from './route.ts';
 
 /** Something that a model is asked beside the agent's own thinking. */
@@ -74,7 +74,8 @@ async function askOnce(
   const manifest: Manifest = { model, system, tools, messages, turnFrom: messages.length };
   const common = { step: log.state.step + 1, purpose, provider, model };
   const tokens = estimateTokens(request);
-  const paid = await payFor(turn, choice, { request, manifest, tokens, labels: log.state.labels }, signal, null);
+  const prepared = { request, manifest, tokens, labels: log.state.labels };
+  const paid = await payFor(turn, choice, prepared, signal, null);
   if (paid !== null && 'account' in paid) return { error: spentError(paid) };
   const reserved = paid === null ? {} : { reserved: paid.hold.cost };
   const called = { ...common, request: log.put(manifest), ...routeData(route, purpose), ...reserved };
@@ -84,22 +85,25 @@ async function askOnce(
   const by = { agent: log.state.agent, run: log.state.run };
   const most = paid === null ? {} : { maxOutputTokens: paid.output };
   const asked = { ...(await fitted(deps, request, choice)), model, by, ...most };
-  const outcome = withoutSecrets(await collectAnswer(choice, asked, signal, () => {}), deps.redact);
+  const said = withoutSecrets(await collectAnswer(choice, asked, signal, () => {}), deps.redact);
+  const outcome = counted(said, choice, prepared, { paid, state: null });
   // What is being stopped has not failed.
   signal.throwIfAborted();
   const ms = worked() - before;
-  const cost = paid === null ? null : settle(turn, paid, choice, outcome);
+  const cost = settle(turn, paid, choice, outcome);
   const { message, finish, usage } = outcome;
   const text = message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('\n');
   const wrong = outcome.error === null ? (misfit?.(text) ?? null) : null;
   const error = wrong === null ? outcome.error : misfitError(choice, wrong);
   if (error === null) {
     const answer = log.put(message);
-    log.emit({ type: 'model.answered', data: { ...common, answer, finish, usage, ...priced(choice, usage), ms } });
+    const estimated = outcome.estimated === true ? { estimated: true as const } : {};
+    const data = { ...common, answer, finish, usage, ...estimated, ...priced(choice, usage), ms };
+    log.emit({ type: 'model.answered', data });
     return { text };
   }
   const partial = wrong === null ? null : log.put(message);
-  const spent = cost === null || cost.tokens === 0 ? {} : { cost };
+  const spent = cost.tokens === 0 ? {} : { cost };
   log.emit({
     type: 'model.failed',
     data: { ...common, error: error.kind, detail: log.put(error), partial, ms, ...spent },

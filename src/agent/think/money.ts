@@ -1,5 +1,5 @@
 import type { AgentTurn, Turn } from '../run/deps.ts';
-import { accountId, accountText, amountText, type Cost } from '../../core/budget.ts';
+import { accountId, accountIdText, accountText, amountText, type Cost } from '../../core/budget.ts';
 import {
   type ModelChoice,
   type ModelErrorKind,
@@ -14,13 +14,16 @@ import { isEnded } from '../../core/task.ts';
 import { waitsFor } from '../run/log.ts';
 import type { Failure, RunState } from '../run/state.ts';
 import { type Routed, routeTo } from './route.ts';
-import { IMAGE_TOKENS, imagesIn, type Outcome, type Prepared } from './model-call.ts';
+import { pictureTokens, UNKNOWN_RULE } from '../../core/image.ts';
+import { imagesIn, type Outcome, type Prepared } from './model-call.ts';
 
 /** Tokens that an answer may have where a budget counts it: the most first, then what still fits in what is left. */
 const OUTPUTS = [16_000, 8_000, 4_000, 2_000, 1_000];
 /** Tokens that a provider may put around a message, and what else may have come to a prompt since the last request of its run. */
 const AROUND = 16;
 const SLACK = 1_000;
+/** Tokens of a picture, where nobody knows how they are counted. */
+const UNKNOWN_PICTURE = pictureTokens({}, UNKNOWN_RULE);
 
 /**
  * Tokens of input that a request has at most: no token is shorter than a byte. What was in the last request the provider has
@@ -28,8 +31,11 @@ const SLACK = 1_000;
  */
 export function mostInput(prepared: Prepared, choice: ModelChoice, state: RunState | null): number {
   const { system, tools, messages } = prepared.request;
+  const { picture: rule, images } = choice;
+  const seen = (of: readonly ModelMessage[]): number =>
+    images ? imagesIn(of).reduce((sum, each) => sum + (rule ? pictureTokens(each, rule) : UNKNOWN_PICTURE), 0) : 0;
   const most = (parts: unknown, of: readonly ModelMessage[]): number =>
-    Buffer.byteLength(JSON.stringify(parts)) + imagesIn(of).length * IMAGE_TOKENS * 2 + of.length * AROUND;
+    Buffer.byteLength(JSON.stringify(parts)) + seen(of) + of.length * AROUND;
   const all = most([system, tools, messages], messages) + tools.length * AROUND;
   const counted = state?.model === `${choice.provider}/${choice.model}` ? state.lastInput : 0;
   const last = messages.findLastIndex(({ role }) => role === 'assistant');
@@ -85,16 +91,32 @@ const costOf = (choice: Pick<ModelChoice, 'cost'>, usage: Usage): Cost => ({
   tokens: usage.input + usage.output,
 });
 
+/** An answer whose provider has not counted it is not free: it counts as it was set aside, with a token for each byte of it. */
+export function counted(
+  outcome: Outcome,
+  choice: ModelChoice,
+  prepared: Prepared,
+  { paid, state }: { paid: Paid | null; state: RunState | null },
+): Outcome {
+  const { error, usage, message } = outcome;
+  if (error !== null || usage.input > 0 || choice.ours === true) return outcome;
+  const bytes = Buffer.byteLength(JSON.stringify(message.parts));
+  const output = usage.output > 0 ? usage.output : Math.min(bytes, paid?.output ?? bytes);
+  return { ...outcome, usage: { ...usage, input: mostInput(prepared, choice, state), output }, estimated: true };
+}
+
 const UNKNOWN: readonly ModelErrorKind[] = ['network', 'timeout', 'aborted'];
 
 /** What a call did cost. One that was refused cost nothing; one whose end nobody knows, all that it may have cost. */
 export function settle(
   { deps }: Turn,
-  { hold }: Paid,
+  paid: Paid | null,
   choice: Pick<ModelChoice, 'cost'>,
   { error, usage, message }: Pick<Outcome, 'error' | 'usage' | 'message'>,
 ): Cost {
   const told = costOf(choice, usage);
+  if (paid === null) return told;
+  const { hold } = paid;
   const begun = message.parts.length > 0 && told.tokens === 0;
   const unknown = error !== null && error.unsent !== true && (begun || UNKNOWN.includes(error.kind));
   const most = { usd: Math.max(told.usd, hold.cost.usd), tokens: Math.max(told.tokens, hold.cost.tokens) };
@@ -116,8 +138,8 @@ export async function affordable(turn: Turn, route: Routed): Promise<Routed | Fa
   const known = choices.filter(({ unpriced }) => unpriced !== true);
   if (known.length > 0) return { ...route, choices: known };
   const { provider, model } = first;
-  const mend = `Set models.providers.${provider}.models.${model}.price (USD for a million tokens) in ruche.yaml, or limit its tokens, such as budget: { tokens: { day: 1000000 } }.`;
-  const message = `Nobody says what ${provider}/${model} costs, and the budget of ${accountText(counted)} must not be passed. ${mend}`;
+  const mend = `Set models.providers.${provider}.models.${model}.price in ruche.yaml, such as { input: 0.5, output: 1.5 } (USD per million tokens), or limit tokens as well: budget: { tokens: { day: 1000000 } }.`;
+  const message = `The price of ${provider}/${model} is unknown, so the budget of ${accountText(counted)} cannot be kept. ${mend}`;
   await deps.spend.ask(`unpriced-${provider}/${model}`, message);
   return { code: 'budget.unpriced', message, retryable: false };
 }
@@ -135,7 +157,7 @@ export async function takeRaise(turn: Turn): Promise<Failure | null> {
     if ((await deps.store.awaited(task.id)).includes(log.state.task)) log.queue({ op: 'wake', task: task.id });
   await log.flush(true);
   deps.spend.answered(account, raised);
-  return raised > 0 ? null : stopped(account, 'The owner did not raise it.');
+  return raised > 0 ? null : stopped(accountIdText(account), 'The owner did not raise it.');
 }
 
 /** Before tools run: what they use is known only afterwards, so it must not have been reached. */
@@ -157,8 +179,9 @@ const stopped = (what: string, why: string): Failure => ({
 const words = ({ account: of, limit, spent, needed }: Reached): string => {
   const account = { ...of, limit };
   const { meter } = account;
-  const next = needed > 0 ? `, and the next call could cost up to ${amountText(meter, needed)}` : '';
-  return `${accountText(account)}; ${amountText(meter, spent)} are spent${next}`;
+  const next =
+    needed > 0 && meter !== 'calls' ? `, and the next call could cost up to ${amountText(meter, needed)}` : '';
+  return `${accountText(account)}; ${amountText(meter, spent)} spent${next}`;
 };
 
 /** The cheaper tier that the budget wants tried; null if there is none. */
@@ -178,6 +201,9 @@ export async function cheaper(turn: AgentTurn, reached: Reached, route: Routed):
   if (lower === null || 'code' in lower) return null;
   const [choice] = lower.choices;
   if (choice === undefined) return null;
+  // Tiers that are not set lead to the same model, which fits no better.
+  const [now] = route.choices;
+  if (choice.provider === now?.provider && choice.model === now.model) return cheaper(turn, reached, lower);
   if (turn.log.state.limit?.account === accountId(reached.account)) return lower;
   const to = `${choice.provider}/${choice.model}`;
   met(turn, reached, { action: 'tier-down', to });
@@ -204,6 +230,10 @@ export async function atLimit(turn: AgentTurn, reached: Reached): Promise<Failur
   return stopped(words(reached), 'Raise it, or wait for the next window.');
 }
 
+/** What a raise adds: the limit once more, or what the next call needs, beside what is spent beyond the limit already. */
+const moreOf = ({ account, limit, spent, needed }: Reached): number =>
+  Math.max(account.limit, needed) + Math.max(0, spent - limit);
+
 type Action = Partial<Pick<NonNullable<RunState['limit']>, 'to' | 'approval' | 'task'>>;
 
 function met(
@@ -211,7 +241,7 @@ function met(
   { account, limit, spent, needed }: Reached,
   { action, to = null, approval = null, task = null }: Action & { action: 'tier-down' | 'ask' | 'wait' | 'stop' },
 ): void {
-  const more = Math.max(account.limit, needed);
+  const more = moreOf({ account, limit, spent, needed });
   const data = { account: accountId(account), limit, spent, more, action, to, approval, task };
   log.emit({ type: 'budget.met', data });
 }

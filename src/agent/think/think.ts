@@ -9,7 +9,7 @@ import { type Conversation, note } from '../run/conversation.ts';
 import type { Failure } from '../run/state.ts';
 import type { Manifest } from '../run/blobs.ts';
 import type { RunLog } from '../run/log.ts';
-import { affordable, atLimit, begin, cheaper, type Paid, payFor, settle, takeRaise } from './money.ts';
+import { affordable, atLimit, begin, cheaper, counted, type Paid, payFor, settle, takeRaise } from './money.ts';
 import { isOwnFailing, type Routed, routeData, routeFor, routeUp } from './route.ts';
 import { scriptChoice, scriptUnable } from './script.ts';
 
@@ -177,11 +177,11 @@ async function callModel(
   const clean = { text: deps.redactPieces(), reasoning: deps.redactPieces() };
   const answer = await collectAnswer(choice, request, signal, (kind, delta) => show(kind, clean[kind].push(delta)));
   for (const kind of ['reasoning', 'text'] as const) show(kind, clean[kind].end());
-  const outcome = withoutSecrets(answer, deps.redact);
+  const outcome = counted(withoutSecrets(answer, deps.redact), choice, prepared, { paid, state: log.state });
   // What a process that goes down has cut off is no failure: the step is asked again after the start.
   if (outcome.error && shutdown.aborted) return outcome.error;
-  const cost = paid === null ? null : settle(turn, paid, choice, outcome);
-  return record(turn, outcome, { step, provider, model, ms: turn.worked() - before, cost }, choice, () => {
+  const cost = settle(turn, paid, choice, outcome);
+  return record(turn, outcome, { step, provider, model, ms: turn.worked() - before, paid: cost }, choice, () => {
     if (offset > from) deps.emit({ kind: 'discard', task, run });
   });
 }
@@ -189,7 +189,7 @@ async function callModel(
 function record(
   { deps, log }: Turn,
   outcome: Outcome,
-  { cost, ...about }: { step: number; provider: string; model: string; ms: number; cost: Cost | null },
+  { paid, ...about }: { step: number; provider: string; model: string; ms: number; paid: Cost },
   choice: ModelChoice,
   discard: () => void,
 ): ModelError | null {
@@ -199,7 +199,7 @@ function record(
   const common = { ...about, purpose: 'turn' as const };
   if (error) {
     const partial = message.parts.length > 0 ? log.put(message) : null;
-    const spent = cost === null || cost.tokens === 0 ? {} : { cost };
+    const spent = paid.tokens === 0 ? {} : { cost: paid };
     log.emit({
       type: 'model.failed',
       data: { ...common, error: error.kind, detail: log.put(error), partial, ...spent },
@@ -211,7 +211,9 @@ function record(
   // Once, and only where a step is left for it: else the first part is all there is.
   const mayGoOn = log.state.goesOn === null && about.step < deps.governance().settings.limits.steps;
   const goesOn = finish === 'length' && !outcome.dropped && mayGoOn;
-  const data = { ...common, answer, finish, usage, ...priced(choice, usage), ...(goesOn ? { goesOn } : {}) };
+  const estimated = outcome.estimated === true ? { estimated: true as const } : {};
+  const cost = { usage, ...estimated, ...priced(choice, usage) };
+  const data = { ...common, answer, finish, ...cost, ...(goesOn ? { goesOn } : {}) };
   log.emit({ type: 'model.answered', data }, message);
   const told = outcome.dropped ? CUT : goesOn ? GO_ON : outcome.written === true ? WRITTEN : null;
   if (told !== null) log.emit({ type: 'note.added', data: { note: log.put(note(told)) } });

@@ -28,6 +28,8 @@ export interface CostReport {
   by: CostsBy;
   /** Milliseconds since the epoch. */
   since: number;
+  /** The day of it, by the clock of the network. */
+  sinceDay: string;
   until: number;
   /** The dearest first; days in their order. */
   rows: CostRow[];
@@ -50,6 +52,6 @@ export interface PriceCorrection {
 export interface CostDesk {
   /** `since`: the beginning of the month unless given. */
   report(query: { by: CostsBy; since?: number | undefined }): Promise<CostReport>;
-  /** Puts a correction on record; the report tells how many answers it changes, and by how much. */
-  correct(correction: PriceCorrection, by: string): Promise<{ answers: number; before: number; after: number }>;
+  /** Puts a correction on record; the report tells how many answers it changes, and by how much. Null if there are none. */
+  correct(correction: PriceCorrection, by: string): Promise<{ answers: number; before: number; after: number } | null>;
 }

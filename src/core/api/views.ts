@@ -5,6 +5,7 @@ import type { Label } from '../labels.ts';
 import type { FinishReason, Purpose, Tier, Usage } from '../model.ts';
 import type { Route } from '../routing.ts';
 import type { CommitDiff, LastChange } from '../ports/workspace.ts';
+import type { FileVouch } from '../standing.ts';
 import type { TaskStatus } from '../task.ts';
 
 /**
@@ -315,6 +316,8 @@ export interface FileOrigin {
   privatePath: boolean;
   /** Who wrote this content with labels; several if it was written in several places. */
   sources: FileSource[];
+  /** Who vouches for this content, so that it is not untrusted any more; null if nobody does. */
+  vouched: FileVouch | null;
   /** The change that replaced content with labels by content without; null if there was none. */
   cleared: LastChange | null;
 }

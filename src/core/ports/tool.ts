@@ -194,6 +194,8 @@ export interface Tool<Input = unknown> extends Described<Input> {
   kind?: 'run';
   /** True if running it twice is the same as once. */
   idempotent: boolean;
+  /** It does nothing but change `files`: a run over a copy of them shows a person what they are asked for. */
+  rehearses?: true;
   /** Failures are results with `ok: false`; a throw is a bug. */
   run(input: Input, ctx: ToolContext): Promise<ToolResult>;
   reconcile?(input: Input, ctx: ToolContext): Promise<Reconciled>;

@@ -34,7 +34,7 @@ export const LANDING_REASON = 'It changes protected files: what governs the netw
 
 /** Why a person is asked for more money. */
 export const LIMIT_REASON =
-  'A budget is used up. Approved, its limit is raised for this window and the work goes on; denied, it ends here.';
+  'The next call does not fit the budget. If you approve, the limit of this window is raised and the work goes on; if you deny, it ends here.';
 
 /** The blob of `matter.raised`. */
 interface MatterText {

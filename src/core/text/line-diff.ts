@@ -1,13 +1,13 @@
 /** Lines on either side of which the exact difference is worked out; beyond that they are shown one after the other. */
 const MAX_EXACT = 600;
-/** Lines, and characters of one, that are shown. */
-const MAX_LINES = 60;
-const MAX_WIDTH = 200;
+/** Lines, and characters of one, that are shown where nobody has to see all. */
+const SHORT = { lines: 60, width: 200 };
+export const WHOLE = { lines: Number.POSITIVE_INFINITY, width: Number.POSITIVE_INFINITY };
 
 type Line = readonly [sign: '-' | '+' | ' ', text: string];
 
-/** What makes one text of another, as lines with `-` and `+`, each place with its line in the new text. Bounded. */
-export function lineDiff(before: string, after: string): string {
+/** What makes one text of another, as lines with `-` and `+`, each place with its line in the new text. Bounded unless `most` is `WHOLE`. */
+export function lineDiff(before: string, after: string, most = SHORT): string {
   const [old, now] = [before.split('\n'), after.split('\n')];
   let start = 0;
   while (start < old.length && start < now.length && old[start] === now[start]) start += 1;
@@ -18,8 +18,8 @@ export function lineDiff(before: string, after: string): string {
   let [at, left, within] = [start + 1, 0, false];
   for (const [sign, text] of lines) {
     if (sign !== ' ') {
-      if (shown.length >= MAX_LINES) left += 1;
-      else shown.push(...(within ? [] : [`@@ line ${at} @@`]), sign + visibleLine(text));
+      if (shown.length >= most.lines) left += 1;
+      else shown.push(...(within ? [] : [`@@ line ${at} @@`]), sign + visibleLine(text, most.width));
     }
     within = sign !== ' ';
     if (sign !== '-') at += 1;
@@ -28,9 +28,9 @@ export function lineDiff(before: string, after: string): string {
   return shown.join('\n');
 }
 
-const visibleLine = (text: string): string => {
+const visibleLine = (text: string, width: number): string => {
   const line = text.replaceAll('\r', '\\r');
-  return line.length <= MAX_WIDTH ? line : `${line.slice(0, MAX_WIDTH).toWellFormed()} …`;
+  return line.length <= width ? line : `${line.slice(0, width).toWellFormed()} …`;
 };
 
 /** By the longest common subsequence. */

@@ -2,7 +2,7 @@ import { type CostDesk, COSTS_BY, type CostsBy } from '../../core/api/costs.ts';
 import type { ModelPrice } from '../../core/budget.ts';
 import { type Fields, readObject } from '../http/body.ts';
 import type { GatewayContext } from '../http/context.ts';
-import { type ApiRequest, badRequest, sendJson } from '../http/reply.ts';
+import { type ApiRequest, badRequest, HttpError, sendJson } from '../http/reply.ts';
 
 /** `GET /api/costs?by=&since=`: what was spent, by agent unless told; `since` in milliseconds or as a date. */
 export async function getCosts(desk: CostDesk, request: ApiRequest): Promise<void> {
@@ -31,7 +31,13 @@ export async function correctPrice(context: GatewayContext, desk: CostDesk, requ
     throw badRequest('"model" must be provider/model, such as local/qwen3.', 'model');
   const cached = fields['cached'] === undefined ? {} : { cached: dollars(fields, 'cached') };
   const price: ModelPrice = { input: dollars(fields, 'input'), output: dollars(fields, 'output'), ...cached };
-  const corrected = await desk.correct({ model, since: momentOf(fields['since']), price }, 'person:owner');
+  const since = momentOf(fields['since']);
+  const corrected = await desk.correct({ model, since, price }, 'person:owner');
+  if (corrected === null) {
+    const from = new Date(since).toISOString().slice(0, 16);
+    const message = `No answers of ${model} since ${from}Z, so nothing was corrected. List the models with: ruche costs --by model.`;
+    throw new HttpError(404, 'not_found', message);
+  }
   await sendJson(request, 200, corrected);
 }
 

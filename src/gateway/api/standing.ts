@@ -66,7 +66,8 @@ export async function endorse(context: GatewayContext, request: ApiRequest): Pro
     OWNER,
   );
   if (!result.ok) throw new HttpError(409, 'refused', result.message);
-  await sendJson(request, 200, { id: result.id, again: result.again });
+  const { id, kind: found, value, again } = result;
+  await sendJson(request, 200, { id, kind: found, value, again });
 }
 
 /** `POST /api/grants/:id/revoke` and `POST /api/endorsements/:id/revoke` `{}`. False: it was revoked before. */

@@ -1,5 +1,5 @@
 import { isAgentName, isSafeName } from '../../core/ids.ts';
-import { IMAGE_TYPES } from '../../core/model.ts';
+import { IMAGE_TYPES } from '../../core/image.ts';
 import type { TaskStatus } from '../../core/task.ts';
 import { BOARD_COLUMNS, type BoardColumn, type RunsPage, type RunsQuery, type Views } from '../../core/api/views.ts';
 import { queryNumber } from '../http/body.ts';
@@ -173,6 +173,10 @@ export async function getShown(views: Views, request: ApiRequest): Promise<void>
   if (what === '' || what.length > MAX_WHAT) throw badRequest('"what" must be a path of the workspace.', 'what');
   const origin = await views.origin(what);
   if (origin === null)
-    throw new HttpError(404, 'not_found', `There is no file "${what}" on main, and no run has written one.`);
+    throw new HttpError(
+      404,
+      'not_found',
+      `There is no file "${what}" on main, and no run has written one. Give the path of a file from the root of the workspace; a folder has no labels.`,
+    );
   await sendJson(request, 200, origin);
 }

@@ -330,14 +330,11 @@ export function netFailure(error: unknown, context: ErrorContext, signal: AbortS
       return unsent(
         failure('network', true, `The host of provider "${provider}" (${baseUrl}) was not found: ${check}. ${detail}`),
       );
-    case 'connect':
-      return unsent(
-        failure(
-          'network',
-          true,
-          `Provider "${provider}" at ${baseUrl} cannot be reached: is it running? Else ${check}. ${detail}`,
-        ),
-      );
+    case 'connect': {
+      const says = `Provider "${provider}" at ${baseUrl} cannot be reached: is it running? Else ${check}. ${detail}`;
+      const unreached = failure('network', true, says);
+      return error instanceof NetError && error.unsent ? unsent(unreached) : unreached;
+    }
     case 'timeout':
       return failure(
         'timeout',

@@ -18,12 +18,13 @@ export function parseJson(text: string): unknown {
 }
 
 /** More than any model can take: what a server counts beyond it is no count, and sums of it would be no number. */
-const MAX_COUNT = 1e11;
+const MAX_COUNT = 1e8;
 
-/** The first positive number among the fields in which servers may give it; else 0. */
+/** The first count of tokens among the fields in which servers may give it, some as text; else 0. */
 export function count(...values: unknown[]): number {
-  const value = values.find((each) => typeof each === 'number' && each > 0);
-  return typeof value === 'number' ? Math.min(value, MAX_COUNT) : 0;
+  const counts = values.map((each) => (typeof each === 'string' && /^\d{1,9}$/.test(each) ? Number(each) : each));
+  const value = counts.find((each): each is number => typeof each === 'number' && each > 0);
+  return value !== undefined && value <= MAX_COUNT ? Math.ceil(value) : 0;
 }
 
 /** The text of a field; '' if it is none. */

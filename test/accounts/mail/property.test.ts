@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { LIMITS } from '../../../src/accounts/mail/mime.ts';
 import { mailReader } from '../../../src/accounts/mail/parse.ts';
+import { tries } from '../../fakes/effort.ts';
 import { workClock } from '../../fakes/work-ms.ts';
 import { ORIGIN, readMail } from './reading.ts';
 
@@ -113,7 +114,7 @@ test('mail: any tree of parts reads back, with its texts and files byte by byte'
         assert.deepEqual([...(found?.bytes ?? [])], [...file.bytes]);
       }
     }),
-    { numRuns: 300 },
+    tries(300, 3000),
   );
 });
 
@@ -184,13 +185,13 @@ async function isRead(bytes: Uint8Array): Promise<void> {
   const read = await readMail(bytes);
   assert.ok(!read.untold.some((sentence) => sentence.startsWith('The mail could not be read')), read.untold.join());
   assert.ok(read.fullText.length <= 1_001_000);
-  assert.doesNotMatch(read.fullText + read.subject, /[^\P{C}\n\t]/u);
+  assert.doesNotMatch(read.fullText + read.subject, /(?![\n\t])[\p{Cc}\p{Cf}\p{Co}\p{Cs}]/u);
   for (const { index } of read.attachments) assert.equal(mailReader.attachment(bytes, index)?.file.index, index);
   assert.equal(mailReader.attachment(bytes, read.attachments.length), null);
 }
 
 test('mail: any bytes are read', async () => {
-  await fc.assert(fc.asyncProperty(fc.oneof(soup, fc.uint8Array({ maxLength: 2000 })), isRead), { numRuns: 1500 });
+  await fc.assert(fc.asyncProperty(fc.oneof(soup, fc.uint8Array({ maxLength: 2000 })), isRead), tries(1500, 20_000));
 });
 
 test('mail: a mail with any bytes changed is read', async () => {
@@ -209,7 +210,7 @@ test('mail: a mail with any bytes changed is read', async () => {
       }
       await isRead(bytes);
     }),
-    { numRuns: 500 },
+    tries(500, 5000),
   );
 });
 
