@@ -194,6 +194,13 @@ const providersOf = (all: NonNullable<NonNullable<Given['models']>['providers']>
     ...(given.timeout === undefined ? {} : { timeoutMs: readDuration(given.timeout) ?? 0 }),
   }));
 
+/** What the network is joined with. */
+function connectionsOf(source: YamlSource, file: string, { messengers, accountTypes = [] }: Known) {
+  const { channels, problems } = channelsOf(source, file, messengers);
+  const { accounts, problems: wrong } = accountsOf(source, file, accountTypes);
+  return { channels, accounts: accounts.length === 0 ? {} : { accounts }, problems: [...problems, ...wrong] };
+}
+
 /**
  * Reads `ruche.yaml`. `settings` is null if there is an error; every problem names file, line and key. An empty file
  * means the defaults.
@@ -208,9 +215,8 @@ export function parseSettings(
   const source = parseYaml(decoded.text, file);
   if (source.problems.length > 0) return { settings: null, problems: source.problems };
   const { value, problems } = validate(settingsSchema(known.providerKinds), source, file);
-  const { channels, problems: others } = channelsOf(source, file, known.messengers);
-  const { accounts, problems: wrong } = accountsOf(source, file, known.accountTypes ?? []);
-  problems.push(...others, ...wrong);
+  const { channels, accounts, problems: others } = connectionsOf(source, file, known);
+  problems.push(...others);
   const warnings = laterKeys(source, file, SETTINGS_LATER);
   if (!value) return { settings: null, problems: [...problems, ...warnings] };
 
@@ -260,7 +266,7 @@ export function parseSettings(
       rules: rules.map(toRule),
       ...(value.policy?.contacts === undefined ? {} : { contacts: value.policy.contacts }),
       channels,
-      ...(accounts.length === 0 ? {} : { accounts }),
+      ...accounts,
       bindings: (value.bindings ?? []).map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })),
       checks: [...new Set(value.checks)],
       compaction: compactionOf(value.compaction),

@@ -200,7 +200,9 @@ export function sourceText(source: TriggerSource): string {
   if (source.on === 'file.landed') return `file.landed ${source.paths.join(', ')}`;
   if (source.on === 'webhook') return `webhook ${source.hook} (${source.auth.kind})`;
   const { on, ...filters } = source;
-  const said = Object.entries(filters).flatMap(([name, value]) => (value === null ? [] : [`${name}: ${value}`]));
+  const said = Object.entries(filters).flatMap(([name, value]) =>
+    value === null ? [] : [`${name}: ${[value].flat().join(', ')}`],
+  );
   return [on, ...said].join(' ');
 }
 

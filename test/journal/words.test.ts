@@ -463,26 +463,12 @@ const TABLE: Rows = {
     weighty: false,
     rows: [['triggers have seen the journal up to 7', { upTo: 7, main: commit }]],
   },
-  'mail.received': {
-    weighty: true,
-    rows: [
-      [
-        'mail office:1.2:INBOX came in: "words"',
-        { account: 'office', folder: 'INBOX', mail: 'office:1.2:INBOX', content: blob },
-      ],
-    ],
-  },
+  'mail.received': { weighty: true, rows: [['mail a:1.2:B came in: "words"', mailIn]] },
   'mail.seen': {
     weighty: false,
     rows: [
-      [
-        'has followed office INBOX up to 1.2',
-        { account: 'office', folder: 'INBOX', validity: '1', uid: 2, from: 0, edge: [] },
-      ],
-      [
-        'has followed office INBOX up to 1.2, which its server has numbered anew',
-        { account: 'office', folder: 'INBOX', validity: '1', uid: 2, from: 0, edge: [], anew: 9 },
-      ],
+      ['has followed a B up to 1.2', mailSeen],
+      ['has followed a B up to 1.2, which its server has numbered anew', { ...mailSeen, anew: 9 }],
     ],
   },
   'webhook.received': {

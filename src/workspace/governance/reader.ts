@@ -1,8 +1,7 @@
 import { EXTRA_FILES } from '../../core/agent.ts';
 import { type Agent, type Governance, type Problem, type Settings, SETTINGS_FILE } from '../../core/agent.ts';
 import type { Change } from '../../core/files.ts';
-import type { ToolName } from '../../core/ports/tool.ts';
-import { NO_SCRIPTS, type Skill } from '../../core/skill.ts';
+import { NO_SCRIPTS } from '../../core/skill.ts';
 import { readReceiver } from '../../core/escalation.ts';
 import { isAgentName } from '../../core/ids.ts';
 import { commonReach, reachText } from '../../core/net/reach.ts';
@@ -22,7 +21,7 @@ import {
 } from './protected.ts';
 import { Scripts, hindrances } from './script-changes.ts';
 import { describeSkills, mayConcernSkills, type RawChange, type SkillViews } from './skill-changes.ts';
-import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
+import { pinnedOver, readSkills, type SkillSupport, withSkillTools } from './skills.ts';
 import { parseSettings, recipientsOf, type Known, type KnownToAgent } from '../../config/settings.ts';
 import { lostHooks } from '../../config/triggers.ts';
 import { lostQueues } from '../../config/queues.ts';
@@ -211,27 +210,6 @@ async function read(
       problems: all,
     },
   };
-}
-
-/** The tools that a bundled skill brings are the agent's as if its file named them. */
-function withSkillTools(
-  agents: Map<string, Agent>,
-  skills: readonly Skill[],
-  known: readonly ToolName[],
-): Map<string, Agent> {
-  const brought = new Map(
-    skills.flatMap(({ name, source, tools }) => (source === 'bundled' && tools ? [[name, tools]] : [])),
-  );
-  if (brought.size === 0) return agents;
-  const names = known.map(({ name }) => name);
-  return new Map(
-    [...agents].map(([name, agent]) => {
-      const more = (agent.skills ?? [])
-        .flatMap((skill) => brought.get(skill) ?? [])
-        .filter((tool) => names.includes(tool));
-      return [name, more.length === 0 ? agent : { ...agent, tools: [...new Set([...agent.tools, ...more])] }];
-    }),
-  );
 }
 
 /** What a person has saved, in the place of what is committed. One that is refused leaves the committed agent at work. */
