@@ -5,6 +5,7 @@ import type { Event } from '../../src/core/event.ts';
 import type { Task } from '../../src/core/task.ts';
 import { describe, isWeighty } from '../../src/journal/words.ts';
 import { newTask } from '../store/kit.ts';
+import { MAIL_ROWS } from './mail-rows.ts';
 import { MONEY_ROWS } from './money-rows.ts';
 import { type Rows, STANDING_ROWS } from './standing-rows.ts';
 
@@ -299,6 +300,7 @@ const TABLE: Rows = {
   },
   ...STANDING_ROWS,
   ...MONEY_ROWS,
+  ...MAIL_ROWS,
   'question.asked': {
     weighty: true,
     rows: [
@@ -462,14 +464,6 @@ const TABLE: Rows = {
   'triggers.seen': {
     weighty: false,
     rows: [['triggers have seen the journal up to 7', { upTo: 7, main: commit }]],
-  },
-  'mail.received': { weighty: true, rows: [['mail a:1.2:B came in: "words"', mailIn]] },
-  'mail.seen': {
-    weighty: false,
-    rows: [
-      ['has followed a B up to 1.2', mailSeen],
-      ['has followed a B up to 1.2, which its server has numbered anew', { ...mailSeen, anew: 9 }],
-    ],
   },
   'webhook.received': {
     weighty: true,
