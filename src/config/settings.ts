@@ -194,6 +194,23 @@ const providersOf = (all: NonNullable<NonNullable<Given['models']>['providers']>
     ...(given.timeout === undefined ? {} : { timeoutMs: readDuration(given.timeout) ?? 0 }),
   }));
 
+function tierProblems(
+  { light = [], standard = [], strong = [] }: NonNullable<Given['models']>,
+  named: ReadonlySet<string>,
+  source: YamlSource,
+  file: string,
+): Problem[] {
+  return Object.entries({ light, standard, strong }).flatMap(([tier, refs]) =>
+    refs.flatMap((ref, index) => {
+      const name = ref.slice(0, ref.indexOf('/'));
+      if (named.has(name)) return [];
+      const path = ['models', tier, index];
+      const said = `names the provider "${name}", which is not among models.providers (${listed(named)}).${didYouMean(name, named)}`;
+      return [problem(file, source.lineOf(path), path.join('.'), said)];
+    }),
+  );
+}
+
 /** What the network is joined with. */
 function connectionsOf(source: YamlSource, file: string, { messengers, accountTypes = [] }: Known) {
   const { channels, problems } = channelsOf(source, file, messengers);
@@ -226,15 +243,7 @@ export function parseSettings(
     if (standIn !== undefined && !providers.some((provider) => provider.name === name))
       providers.push({ name, type, baseUrl: null, apiKey: null });
   const named = new Set([...providers.map((provider) => provider.name), ...known.providers]);
-  const tiers = { light: value.models?.light, standard: value.models?.standard, strong: value.models?.strong };
-  for (const [tier, refs] of Object.entries(tiers))
-    for (const [index, ref] of (refs ?? []).entries()) {
-      const name = ref.slice(0, ref.indexOf('/'));
-      if (named.has(name)) continue;
-      const path = ['models', tier, index];
-      const said = `names the provider "${name}", which is not among models.providers (${listed(named)}).${didYouMean(name, named)}`;
-      problems.push(problem(file, source.lineOf(path), path.join('.'), said));
-    }
+  problems.push(...tierProblems(value.models ?? {}, named, source, file));
   const routing = value.models?.routing;
   if (routing) problems.push(...routingProblems(routing, ['models', 'routing'], named, { source, file }));
   const rules = value.policy?.rules ?? [];
