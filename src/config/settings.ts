@@ -270,7 +270,7 @@ export function parseSettings(
       escalation: chains.chains,
       ...(quiet === null ? {} : { quiet: quiet.quiet }),
       providers,
-      tiers: tiersOf(tiers),
+      tiers: tiersOf(value.models ?? {}),
       ...askingOf(value.models),
       rules: rules.map(toRule),
       ...(value.policy?.contacts === undefined ? {} : { contacts: value.policy.contacts }),
