@@ -139,6 +139,9 @@ const WORDS: Words = {
   'trigger.paused': () => 'is paused',
   'trigger.resumed': () => 'is resumed',
   'triggers.seen': (data) => `triggers have seen the journal up to ${data.upTo}`,
+  'mail.received': (data, say) => `mail ${data.mail} came in${say(data.content)}`,
+  'mail.seen': (data) =>
+    `has followed ${data.account} ${data.folder} up to ${data.validity}.${data.uid}${data.anew ? ', which its server has numbered anew' : ''}`,
   'webhook.received': (data) => `received a webhook on ${data.hook} (delivery ${data.delivery})`,
   'main.moved': (data) =>
     `found main moved to ${short(data.to)} ${data.by === 'person' ? 'by a commit' : 'from elsewhere'}`,
@@ -149,7 +152,7 @@ const WORDS: Words = {
   'message.taken': (data, say) => `took in another message${say(data.content)}`,
   'model.called': (data) => `asked ${data.provider}/${data.model}${ASKED_FOR[data.purpose]}${routeText(data.route)}`,
   'model.answered': (data, say) =>
-    `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${tokensText(data.usage)})${say(data.answer)}`,
+    `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${data.estimated ? 'at most ' : ''}${tokensText(data.usage)})${say(data.answer)}`,
   'model.failed': (data, say) =>
     `${data.provider}/${data.model} failed after ${seconds(data.ms)}: ${data.error}${say(data.detail)}`,
   'decision.made': (data) => `${data.tool}: ${data.verdict} by ${data.rule}: ${data.reason}`,
@@ -247,6 +250,7 @@ function wordsIn(value: unknown): string {
 }
 
 const LIGHT: ReadonlySet<EventType> = new Set([
+  'mail.seen',
   'net.sent',
   'triggers.seen',
   'task.queued',

@@ -227,7 +227,8 @@ export class Spending implements Spend {
     if (this.#told.has(about)) return;
     this.#told.add(about);
     const { store, log } = this.#deps;
-    const reason = 'See `ruche costs`. Budgets stand in ruche.yaml and AGENT.md; any answer settles this.';
+    const reason =
+      'No run waits for this; any answer closes it. See `ruche costs`. Budgets are set in ruche.yaml and AGENT.md.';
     const shown = { text, reason };
     const raised = matterRaised({ kind: 'budget', about, shown }, (words) => putJson(store, words, 'budgets'));
     try {

@@ -88,7 +88,7 @@ async function askOnce(
   const asked = { ...(await fitted(deps, request, choice)), model, by, ...most };
   const said = withoutSecrets(await collectAnswer(choice, asked, signal, () => {}), deps.redact);
   const outcome = counted(said, choice, prepared, { paid, state: null });
-  const cost = paid === null ? null : settle(turn, paid, choice, outcome);
+  const cost = settle(turn, paid, choice, outcome);
   // What is being stopped has not failed.
   signal.throwIfAborted();
   const ms = worked() - before;
@@ -104,7 +104,7 @@ async function askOnce(
     return { text };
   }
   const partial = wrong === null ? null : log.put(message);
-  const spent = cost === null || cost.tokens === 0 ? {} : { cost };
+  const spent = cost.tokens === 0 ? {} : { cost };
   log.emit({
     type: 'model.failed',
     data: { ...common, error: error.kind, detail: log.put(error), partial, ms, ...spent },

@@ -180,7 +180,7 @@ async function callModel(
   const outcome = counted(withoutSecrets(answer, deps.redact), choice, prepared, { paid, state: log.state });
   // What a process that goes down has cut off is no failure: the step is asked again after the start.
   if (outcome.error && shutdown.aborted) return outcome.error;
-  const cost = paid === null ? null : settle(turn, paid, choice, outcome);
+  const cost = settle(turn, paid, choice, outcome);
   return record(turn, outcome, { step, provider, model, ms: turn.worked() - before, paid: cost }, choice, () => {
     if (offset > from) deps.emit({ kind: 'discard', task, run });
   });
@@ -189,7 +189,7 @@ async function callModel(
 function record(
   { deps, log }: Turn,
   outcome: Outcome,
-  { paid, ...about }: { step: number; provider: string; model: string; ms: number; paid: Cost | null },
+  { paid, ...about }: { step: number; provider: string; model: string; ms: number; paid: Cost },
   choice: ModelChoice,
   discard: () => void,
 ): ModelError | null {
@@ -199,7 +199,7 @@ function record(
   const common = { ...about, purpose: 'turn' as const };
   if (error) {
     const partial = message.parts.length > 0 ? log.put(message) : null;
-    const spent = paid === null || paid.tokens === 0 ? {} : { cost: paid };
+    const spent = paid.tokens === 0 ? {} : { cost: paid };
     log.emit({
       type: 'model.failed',
       data: { ...common, error: error.kind, detail: log.put(error), partial, ...spent },
