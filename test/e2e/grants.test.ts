@@ -46,6 +46,7 @@ test('ruche approve with a note, for a task, standing and with a value vouched f
       assert.equal(code, 1, words.join(' '));
       assert.match(err, said);
     }
+    assert.match(await ok('approvals'), /denied in 23 h \d+ min if nobody answers/);
     assert.match(await ok('approvals'), /contracts\/a\.md is a new file\.[^]*why: contracts: Contracts are checked/);
     const standing = ['--standing', '--count', '2', '--expires', '7d', '--match', 'path=contracts/*.md'];
     const grant =
