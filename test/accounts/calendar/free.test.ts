@@ -156,7 +156,7 @@ test('calendar: slots are exactly those that an oracle finds by looking at every
         const steps = Array.from({ length: (span.to - span.from) / (5 * MINUTE) }, (_, at) => from + at * 5 * MINUTE);
         const free = steps.map(isFree);
         const expected = steps.filter(
-          (at, index) => free.slice(index, index + length).filter(Boolean).length === length,
+          (_, index) => free.slice(index, index + length).filter(Boolean).length === length,
         );
         const got = slots(people, wish(span, { length: length * 5 * MINUTE, zone: UTC, grid: 5 }), 200);
         assert.deepEqual(
