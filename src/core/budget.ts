@@ -1,4 +1,5 @@
 import type { Tier, Usage } from './model.ts';
+import type { Wall } from './time/wall.ts';
 
 /** What is counted. `toolSeconds` and `bytesOut` are known only when they have been used. */
 export const METERS = ['usd', 'tokens', 'calls', 'toolSeconds', 'bytesOut'] as const;
@@ -88,8 +89,17 @@ export function spansAt(wall: number): Record<Exclude<BudgetWindow, 'task'>, str
   return { hour: `hour:${iso.slice(0, 13)}`, day: `day:${iso.slice(0, 10)}`, month: `month:${iso.slice(0, 7)}` };
 }
 
-/** Where the window of a moment on the wall begins and ends, on the wall. */
-export function windowBounds(window: Exclude<BudgetWindow, 'task'>, wall: number): { from: number; to: number } {
+const HOUR = 3_600_000;
+
+/** When the window of a moment begins and ends. Where a clock leaves out the time of a bound, it is where the clock jumps. */
+export function windowAt(window: Exclude<BudgetWindow, 'task'>, now: number, wall: Wall): { from: number; to: number } {
+  const shown = wall.at(now);
+  const { from, to } = windowOnWall(window, shown);
+  const instant = (at: number): number => wall.instant(at) ?? wall.instant(at + HOUR) ?? at - (shown - now);
+  return { from: instant(from), to: instant(to) };
+}
+
+function windowOnWall(window: Exclude<BudgetWindow, 'task'>, wall: number): { from: number; to: number } {
   const at = new Date(wall);
   const [year, month, day, hour] = [at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate(), at.getUTCHours()];
   switch (window) {

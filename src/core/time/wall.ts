@@ -36,6 +36,19 @@ export function openWall(zone: string): Wall | null {
   };
 }
 
+/** The wall of a zone that may become another one: opened again only then, for that costs as much as a commit. */
+export function wallOf(zone: () => string): () => Wall {
+  let opened: { zone: string; wall: Wall } | null = null;
+  return () => {
+    const named = zone();
+    if (opened?.zone === named) return opened.wall;
+    const wall = openWall(named);
+    if (wall === null) throw new Error(`there is no time zone "${named}"`);
+    opened = { zone: named, wall };
+    return wall;
+  };
+}
+
 function formatOf(zone: string): Intl.DateTimeFormat | null {
   if (!/^[A-Za-z]/.test(zone)) return null;
   const numeric = { year: 'numeric', month: 'numeric', day: 'numeric' } as const;
