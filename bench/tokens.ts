@@ -3,6 +3,7 @@ import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { pngOf } from '../test/fakes/images.ts';
 import type { ModelChoice, ModelEvent, ModelMessage, ModelPort, ModelRequest, Part, Usage } from '../src/core/model.ts';
 import { addUsage, NO_USAGE } from '../src/core/model.ts';
+import { pictureTokens, SEEN_SIDE, UNKNOWN_RULE } from '../src/core/image.ts';
 import { costOf, modelFacts } from '../src/models/prices/prices.ts';
 import { editTool } from '../src/tools/edit.ts';
 import { listTool } from '../src/tools/list.ts';
@@ -15,6 +16,7 @@ import { type OfficeTask, type OfficeTurn, TASKS } from './office.ts';
 
 const MODEL = 'claude-sonnet-5-5';
 const LIGHT = 'claude-haiku-5-5';
+const RULE = modelFacts(MODEL)?.picture ?? UNKNOWN_RULE;
 /** How long a provider keeps what nobody asks for, and the least that it keeps. */
 const CACHE_MS = 300_000;
 const CACHE_LEAST = 1_024;
@@ -35,26 +37,15 @@ function partText(part: Part): string {
   return part.type === 'image' ? '' : part.text;
 }
 
-/** Anthropic's rule: an image of more than 1,568 pixels a side, or 1.2 million in all, is made smaller before it is counted. */
-function imageTokens([width, height]: readonly [number, number]): number {
-  const scale = Math.min(1, 1_568 / Math.max(width, height), Math.sqrt(1_200_000 / (width * height)));
-  return Math.ceil((width * scale * height * scale) / 750);
-}
-
 /** The pieces of a request in their order, each with what it is known by and its tokens. */
 type Piece = readonly [text: string, tokens: number];
 
-function piecesOf(
-  { system, tools, messages }: ModelRequest,
-  sizes: ReadonlyMap<string, readonly [number, number]>,
-): Piece[] {
+function piecesOf({ system, tools, messages }: ModelRequest): Piece[] {
   const head = JSON.stringify([tools, system]);
   const message = ({ role, parts }: ModelMessage): Piece => {
     const text = parts.map(partText).join('\n');
-    const pictures = parts.flatMap((part) =>
-      part.type === 'image' ? [sizes.get(part.name) ?? ([0, 0] as const)] : [],
-    );
-    const seen = pictures.reduce((sum, size) => sum + imageTokens(size), 0);
+    const pictures = parts.flatMap((part) => (part.type === 'image' ? [part] : []));
+    const seen = pictures.reduce((sum, each) => sum + pictureTokens(each, RULE), 0);
     return [JSON.stringify([role, text, pictures]), tokensOf(text) + seen + 4];
   };
   return [[head, tokensOf(head)], ...messages.map(message)];
@@ -82,7 +73,6 @@ class OfficeModel {
   spent = NOTHING;
   #turn: OfficeTurn | null = null;
   #at = 0;
-  readonly #sizes = new Map<string, readonly [number, number]>();
   #cached: { model: string; pieces: readonly Piece[]; at: number } = { model: '', pieces: [], at: 0 };
   readonly #clock: LeapClock;
 
@@ -93,7 +83,6 @@ class OfficeModel {
   begin(turn: OfficeTurn): void {
     this.#turn = turn;
     this.#at = 0;
-    for (const [width, height] of turn.pictures ?? []) this.#sizes.set(`${width}x${height}.png`, [width, height]);
   }
 
   readonly port: ModelPort = { stream: (request) => this.#stream(request) };
@@ -129,7 +118,7 @@ class OfficeModel {
 
   #count(request: ModelRequest, output: number): Usage {
     const { model } = request;
-    const pieces = piecesOf(request, this.#sizes);
+    const pieces = piecesOf(request);
     const now = this.#clock.now();
     const input = pieces.reduce((sum, [, tokens]) => sum + tokens, 0);
     const warm = this.#cached.model === model && now - this.#cached.at < CACHE_MS;
@@ -182,7 +171,7 @@ async function play(tasks: readonly OfficeTask[], sparing: boolean): Promise<Spe
     loop.deps.models = ({ model: tier }) => [choice(tier === 'light' ? LIGHT : MODEL)];
     if (!sparing) loop.governance.settings = { ...loop.governance.settings, sparing: false };
     try {
-      for (const turn of task.turns) await say(loop, clock, model, turn);
+      for (const turn of task.turns) await say(loop, clock, model, sparing ? withScaled(turn) : turn);
       spent.push(model.spent);
     } finally {
       await loop.close();
@@ -190,6 +179,16 @@ async function play(tasks: readonly OfficeTask[], sparing: boolean): Promise<Spe
   }
   return spent;
 }
+
+type Size = readonly [width: number, height: number];
+
+/** As the page sends a picture. */
+function scaled([width, height]: Size): Size {
+  const scale = Math.min(1, SEEN_SIDE / Math.max(width, height));
+  return [Math.round(width * scale), Math.round(height * scale)];
+}
+
+const withScaled = (turn: OfficeTurn): OfficeTurn => ({ ...turn, pictures: (turn.pictures ?? []).map(scaled) });
 
 let messages = 0;
 
@@ -213,6 +212,26 @@ const grouped = (value: number): string =>
     .toString()
     .replace(/\B(?=(\d{3})+$)/g, ' ');
 const dollars = (value: number): string => value.toFixed(4);
+
+const PICTURES: readonly (readonly [what: string, ...size: Size])[] = [
+  ['photo of a telephone', 4_032, 3_024],
+  ['screenshot', 2_880, 1_800],
+  ['screenshot', 1_920, 1_080],
+  ['scanned page', 2_480, 3_508],
+];
+const LOOKERS = [MODEL, 'claude-haiku-4-5', 'gpt-6.2-sol', 'gpt-4o', 'gemini-4-argon'];
+
+/** What pictures are billed as, as they are and as the page sends them, by the rules of the makers. */
+function pictureTable(): string {
+  const rows = PICTURES.map(([what, ...size]) => [
+    `${what}, ${size.join('×')}`,
+    ...LOOKERS.map((name) => {
+      const rule = modelFacts(name)?.picture ?? UNKNOWN_RULE;
+      return [size, scaled(size)].map(([width, height]) => grouped(pictureTokens({ width, height }, rule))).join(' → ');
+    }),
+  ]);
+  return markdown(['picture', ...LOOKERS], rows);
+}
 
 /** The table of the twenty tasks, as Markdown. */
 export async function officeTokens(): Promise<string> {
@@ -248,7 +267,7 @@ export async function officeTokens(): Promise<string> {
   ];
   const total = less.reduce(add, NOTHING).usd / all.reduce(add, NOTHING).usd;
   const verdict = total <= AIM ? 'met' : 'missed';
-  return `${MODEL}, tokens as o200k counts them; a cache that lasts five minutes. Aim for all: at most ${AIM} of what the cache alone leaves to pay: ${total.toFixed(2)}, ${verdict}.\n\n${markdown(head, rows)}`;
+  return `${pictureTable()}\n\n${MODEL}, tokens as o200k counts them; a cache that lasts five minutes. Aim for all: at most ${AIM} of what the cache alone leaves to pay: ${total.toFixed(2)}, ${verdict}.\n\n${markdown(head, rows)}`;
 }
 
 function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {

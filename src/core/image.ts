@@ -1,10 +1,52 @@
-import type { ImageType } from './model.ts';
+/** What every provider with eyes takes. */
+export const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const;
+export type ImageType = (typeof IMAGE_TYPES)[number];
 
 export interface ImageSize {
   mediaType: ImageType;
   /** Pixels. */
   width: number;
   height: number;
+}
+
+/** Pixels of the long edge up to which every maker looks at all of a picture. Few models look at more, and they bill twice as much. */
+export const SEEN_SIDE = 1_568;
+/** What all providers take: bytes of a picture, of which base64 makes a third more and Amazon and Google take 5 MiB; pixels of a side. */
+const MOST_BYTES = 3_900_000;
+const MOST_SIDE = 8_000;
+
+/** Why no model is shown a picture; null if it can be. */
+export function tooLarge({ width, height }: Pick<ImageSize, 'width' | 'height'>, bytes: number): string | null {
+  if (Math.max(width, height) > MOST_SIDE) return `${width}×${height} pixels, and a side can have at most ${MOST_SIDE}`;
+  return bytes > MOST_BYTES ? `models take pictures up to ${MOST_BYTES / 1_000_000} MB` : null;
+}
+
+/** How a maker counts a picture: made to fit, then cut into squares of which each is so many tokens. */
+export interface PictureRule {
+  /** Pixels of a side of a square. */
+  cell: number;
+  /** Tokens of a square. */
+  each: number;
+  /** Tokens of the picture besides. */
+  base?: number;
+  /** Pixels that the long side is scaled down to, and the short one. */
+  long?: number;
+  short?: number;
+  /** Squares that it has at most; what has more is scaled down. */
+  most: number;
+}
+
+/** Of a maker that nobody knows: no maker of those known counts more at the size that we scale to. */
+export const UNKNOWN_RULE: PictureRule = { cell: 28, each: 1, long: 2_576, most: 4_784 };
+
+/** Tokens that a picture is billed as, at most. One whose size nobody has noted counts as a large one. */
+export function pictureTokens(size: { width?: number; height?: number }, rule: PictureRule): number {
+  const { cell, each, base = 0, long = Infinity, short = Infinity, most } = rule;
+  const { width, height } = size;
+  if (width === undefined || height === undefined) return Math.ceil(base + most * each);
+  const scale = Math.min(1, long / Math.max(width, height), short / Math.min(width, height));
+  const across = (side: number): number => Math.ceil(Math.round(side * scale) / cell);
+  return Math.ceil(base + Math.min(across(width) * across(height), most) * each);
 }
 
 const text = (bytes: Uint8Array, at: number, length: number): string =>

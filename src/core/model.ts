@@ -1,4 +1,5 @@
 import type { BlobRef } from './blob.ts';
+import type { ImageType, PictureRule } from './image.ts';
 import type { Json } from './text/json.ts';
 
 interface Result {
@@ -19,16 +20,20 @@ interface Result {
 export type Part =
   | { type: 'text'; text: string }
   /** Of a user's message. `name` is the file's; the bytes are a blob of their own. */
-  | { type: 'image'; mediaType: ImageType; name: string; blob: BlobRef }
+  | {
+      type: 'image';
+      mediaType: ImageType;
+      name: string;
+      blob: BlobRef;
+      /** Pixels; missing in messages of older versions. */
+      width?: number;
+      height?: number;
+    }
   /** `opaque` is what the provider needs to get back unchanged (signatures, ids). */
   | { type: 'reasoning'; text: string; opaque?: Json }
   /** `args` is the argument text exactly as the model wrote it; it may not parse. */
   | { type: 'call'; id: string; tool: string; args: string; opaque?: Json }
   | Result;
-
-/** What every provider with eyes takes. */
-export const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const;
-export type ImageType = (typeof IMAGE_TYPES)[number];
 
 export interface ModelMessage {
   role: 'user' | 'assistant' | 'tool';
@@ -148,6 +153,8 @@ export interface ModelChoice {
   standIn?: boolean;
   /** False if it cannot see: images are then named in the text instead. */
   images: boolean;
+  /** How its maker counts pictures, where that is known. */
+  picture?: PictureRule;
   /** True if the runtime itself stands in for it: nothing is asked and nothing spent. */
   ours?: true;
   /** USD for a usage; 0 where no price is known. */

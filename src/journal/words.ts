@@ -149,7 +149,7 @@ const WORDS: Words = {
   'message.taken': (data, say) => `took in another message${say(data.content)}`,
   'model.called': (data) => `asked ${data.provider}/${data.model}${ASKED_FOR[data.purpose]}${routeText(data.route)}`,
   'model.answered': (data, say) =>
-    `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${tokensText(data.usage)})${say(data.answer)}`,
+    `${data.provider}/${data.model} answered in ${seconds(data.ms)} (${data.finish}, ${data.estimated ? 'at most ' : ''}${tokensText(data.usage)})${say(data.answer)}`,
   'model.failed': (data, say) =>
     `${data.provider}/${data.model} failed after ${seconds(data.ms)}: ${data.error}${say(data.detail)}`,
   'decision.made': (data) => `${data.tool}: ${data.verdict} by ${data.rule}: ${data.reason}`,

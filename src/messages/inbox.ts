@@ -14,7 +14,7 @@ import { unknownText } from '../core/text/unknown.ts';
 import { newTask, noRoom } from '../core/records/new-task.ts';
 import { putJson } from '../core/records/json-blob.ts';
 import { answeredKey } from '../core/records/matter.ts';
-import { imageIn } from '../core/image.ts';
+import { imageIn, tooLarge } from '../core/image.ts';
 
 /** Characters of one message. A longer one is refused before anything is stored. */
 const MAX_TEXT = 1_000_000;
@@ -356,11 +356,6 @@ async function lastMove(store: Store, stream: string, after: number): Promise<{ 
   return null;
 }
 
-/** Bytes of an image that is shown to the model: what all providers take. Larger ones are only files. */
-const MAX_IMAGE = 5_000_000;
-/** Pixels of a side that all providers take. */
-const MAX_SIDE = 8_000;
-
 interface KeptFiles {
   files: FileRef[];
   images: Part[];
@@ -385,10 +380,11 @@ function keepFiles(given: readonly MessageFile[], key: string, put: (bytes: Uint
     const path = `inbox/${folder}/${name}`;
     kept.files.push({ name, mediaType, path, blob });
     // By its bytes: one that the provider cannot read would be refused with every later message, too.
-    const image = bytes.length <= MAX_IMAGE ? imageIn(bytes) : null;
-    if (image !== null && Math.max(image.width, image.height) <= MAX_SIDE)
-      kept.images.push({ type: 'image', mediaType: image.mediaType, name, blob });
-    lines.push(`${path} (${mediaType}, ${sizeOf(bytes.length)})`);
+    const image = imageIn(bytes);
+    const why = image === null ? null : tooLarge(image, bytes.length);
+    if (image !== null && why === null) kept.images.push({ type: 'image', ...image, name, blob });
+    const hidden = why === null ? '' : `; you cannot see it: ${why}`;
+    lines.push(`${path} (${mediaType}, ${sizeOf(bytes.length)}${hidden})`);
   }
   kept.note = `[Files that came with this message: ${lines.join(', ')}]`;
   return kept;

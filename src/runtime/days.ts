@@ -4,8 +4,9 @@ import { runStream, runOfStream } from '../core/ids.ts';
 import type { EventLog } from '../core/ports/store.ts';
 import type { LastRun } from '../core/api/runtime.ts';
 import { Mutex } from '../core/time/mutex.ts';
+import { dayBegan } from '../core/time/wall.ts';
 
-const TYPES = ['run.started', 'model.answered', 'run.finished'] as const;
+const TYPES = ['run.started', 'model.answered', 'model.failed', 'run.finished'] as const;
 /** Events that are looked back at for the last run of agents that have rested. */
 const MAX_BACK = 20_000;
 
@@ -27,10 +28,11 @@ export interface ModelUse {
   ms: number;
 }
 
-/** What each agent did last, and what it has cost since midnight. Reads on from where it was, when it is asked. */
+/** What each agent did last, and what it has cost since midnight in its zone. Reads on from where it was, when it is asked. */
 export class Days {
   readonly #store: EventLog;
   readonly #clock: Pick<Clock, 'now'>;
+  readonly #zone: () => string;
   readonly #agents = new Map<string, string>();
   readonly #last = new Map<string, LastRun>();
   readonly #cost = new Map<string, number>();
@@ -40,9 +42,10 @@ export class Days {
   #seq: number | null = null;
   readonly #reading = new Mutex();
 
-  constructor(store: EventLog, clock: Pick<Clock, 'now'>) {
+  constructor(store: EventLog, clock: Pick<Clock, 'now'>, zone: () => string) {
     this.#store = store;
     this.#clock = clock;
+    this.#zone = zone;
   }
 
   /** Brings it up to date; one after the other. */
@@ -61,7 +64,7 @@ export class Days {
   }
 
   async #look(): Promise<void> {
-    const midnight = new Date(this.#clock.now()).setHours(0, 0, 0, 0);
+    const midnight = dayBegan(this.#zone(), this.#clock.now());
     if (midnight !== this.#midnight) {
       this.#cost.clear();
       this.#unpriced.clear();
@@ -97,12 +100,13 @@ export class Days {
       if (last?.run === event.data.run) last.status = event.data.status;
       this.#agents.delete(event.data.run);
     }
-    if (event.type !== 'model.answered') return;
+    if (event.type !== 'model.answered' && event.type !== 'model.failed') return;
     const agent = await this.#agentOf(runOfStream(event.stream) ?? '');
+    const costUsd = event.type === 'model.failed' ? (event.data.cost?.usd ?? 0) : event.data.costUsd;
+    if (event.at >= this.#midnight) this.#cost.set(agent, (this.#cost.get(agent) ?? 0) + costUsd);
+    if (event.type === 'model.failed') return;
     this.#count(agent, event.data);
-    if (event.at < this.#midnight) return;
-    this.#cost.set(agent, (this.#cost.get(agent) ?? 0) + event.data.costUsd);
-    if (event.data.unpriced) this.#unpriced.add(agent);
+    if (event.data.unpriced && event.at >= this.#midnight) this.#unpriced.add(agent);
   }
 
   #count(agent: string, { provider, model, usage, costUsd, unpriced, ms }: DataOf<'model.answered'>): void {

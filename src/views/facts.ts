@@ -1,5 +1,6 @@
 import { runStream } from '../core/ids.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import { dayBegan } from '../core/time/wall.ts';
 import type { Reads } from '../core/ports/store.ts';
 import type { Paused } from '../core/api/runtime.ts';
 import { isEnded, type TaskStatus } from '../core/task.ts';
@@ -21,6 +22,8 @@ export interface FactsOptions {
   hindered: (task: string) => Situation['hindered'];
   /** By the clock of the network's zone, which it names. */
   timeText(at: number): string;
+  /** IANA name of that zone. */
+  zone(): string;
 }
 
 /** How many tasks back a standing looks: one that waits for one that was taken in by another. */
@@ -34,15 +37,22 @@ export class Facts {
   readonly #paused: (agent: string) => Paused | null;
   readonly #hindered: FactsOptions['hindered'];
   readonly #timeText: FactsOptions['timeText'];
+  readonly #zone: FactsOptions['zone'];
   readonly #titles = new WeakMap<Entry, string>();
 
-  constructor({ store, ledger, clock, paused, hindered, timeText }: FactsOptions) {
+  constructor({ store, ledger, clock, paused, hindered, timeText, zone }: FactsOptions) {
     this.#timeText = timeText;
+    this.#zone = zone;
     this.store = store;
     this.#hindered = hindered;
     this.#paused = paused;
     this.#ledger = ledger;
     this.#clock = clock;
+  }
+
+  /** When the day began, by which costs are counted, too. */
+  midnight(): number {
+    return dayBegan(this.#zone(), this.now());
   }
 
   now(): number {

@@ -26,7 +26,7 @@ export async function runsPage(facts: Facts, query: RunsQuery): Promise<RunsPage
   const book = await facts.book();
   const limit = Math.min(Math.max(1, query.limit ?? PAGE.usual), PAGE.most);
   const before = eventSeq(query.after ?? '') ?? Number.MAX_SAFE_INTEGER;
-  const midnight = midnightBefore(facts.now());
+  const midnight = facts.midnight();
   const words = wordsOf(query.text ?? '');
   const page: Entry[] = [];
   let total = 0;
@@ -143,9 +143,6 @@ export async function failureList(facts: Facts, limit: number): Promise<FailureV
   });
 }
 
-/** Where the process is: the day that costs are counted by, too. */
-const midnightBefore = (now: number): number => new Date(now).setHours(0, 0, 0, 0);
-
 /** Failed, and nobody has retried or dismissed it. */
 const isUnsettled = ({ status, retriedAs, dismissed }: Entry): boolean =>
   (status === 'failed' || status === 'dead') && retriedAs === null && !dismissed;
@@ -184,7 +181,7 @@ const FIRST: Record<BoardColumn, (a: Entry, b: Entry) => number> = {
 /** The tasks of each agent by how they stand: counted whole, shown as far as somebody can take in. */
 export async function readBoard(facts: Facts, { agent, cards }: { agent?: string; cards: number }): Promise<BoardView> {
   const book = await facts.book();
-  const midnight = midnightBefore(facts.now());
+  const midnight = facts.midnight();
   const lanes = new Map<string, Map<BoardColumn, Entry[]>>();
   for (const entry of book.order) {
     if (agent !== undefined && entry.agent !== agent) continue;

@@ -23,6 +23,7 @@ export interface ViewsOptions extends OriginOptions {
   paused: (agent: string) => Paused | null;
   hindered: FactsOptions['hindered'];
   timeText: FactsOptions['timeText'];
+  zone: FactsOptions['zone'];
   /** Newest tasks that lists show. */
   limit?: number;
 }

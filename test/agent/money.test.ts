@@ -6,6 +6,7 @@ import { type ModelEvent, type ModelRequest, NO_USAGE } from '../../src/core/mod
 import { setTimeout } from 'node:timers/promises';
 import type { Tool } from '../../src/core/ports/tool.ts';
 import { extractTool } from '../../src/tools/extract.ts';
+import { systemClock } from '../../src/platform/system.ts';
 import { withLoop } from './with-loop.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
 import { calls, fails, says, scriptedModel, type ScriptStep } from '../fakes/scripted-model.ts';
@@ -136,6 +137,37 @@ const spentBy = async (loop: Loop): Promise<number> => {
   const by = { agent: 'assistant', task: null, root: null, conversation: null, person: null };
   return (await loop.deps.spend.standing([by]))[0]?.spent ?? -1;
 };
+
+test('a call that failed with its count told has cost that, also where no budget counts it', async () => {
+  const usage = { input: 400, output: 100, cacheRead: 0, cacheWrite: 0 };
+  const script = fails('invalid', { retryable: false, after: 'half' }).map((step) =>
+    step.type === 'error' ? { ...step, usage } : step,
+  );
+  await withLoop([script], {}, async (loop) => {
+    const { costUsd } = await loop.send('hi');
+    const [failed] = await eventsOf(loop, 'model.failed');
+    assert.deepEqual([failed?.data.cost, costUsd], [{ usd: 500 / M, tokens: 500 }, 500 / M]);
+  });
+});
+
+test('what an agent has cost today is by the clock of the network, failed calls included', async () => {
+  let now = Date.parse('2026-11-30T14:50:00Z');
+  const clock = { ...systemClock, now: () => now };
+  const failing = fails('invalid', { retryable: false }).map((step) =>
+    step.type === 'error' ? { ...step, usage: { input: 0.25 * M, output: 0, cacheRead: 0, cacheWrite: 0 } } : step,
+  );
+  await withLoop([costing(0.5), failing, costing(0.125)], { clock }, async (loop) => {
+    Object.assign(loop.governance, { settings: { ...loop.governance.settings, timezone: 'Asia/Tokyo' } });
+    const today = async (): Promise<number | undefined> => (await loop.runtime.agentsToday())[0]?.costTodayUsd;
+    await loop.send('one');
+    await loop.send('two', 'b');
+    assert.equal(await today(), 0.75);
+    now += 20 * 60_000;
+    assert.equal(await today(), 0, 'it is the first of December there');
+    await loop.send('three', 'c');
+    assert.equal(await today(), 0.125);
+  });
+});
 
 test('an answer that its provider did not count is not free: it counts by its bytes, at most what was set aside', async () => {
   const uncounted = says('hello').map((step) => (step.type === 'finish' ? { ...step, usage: NO_USAGE } : step));

@@ -131,7 +131,7 @@ test('all kinds of files arrive, with sane names and types', async (t) => {
       ['x', 'application/octet-stream'],
     ],
   );
-  assert.deepEqual(files[0]?.bytes, big, 'the largest size');
+  assert.deepEqual(files[0]?.bytes, big, 'the largest size, since models would see more');
   assert.equal(host.taken[0]?.text, 'look');
 });
 
@@ -194,6 +194,51 @@ test('forwarded and quoted words are marked as not the sender’s own', async (t
   assert.equal(reply?.foreign, undefined, 'her own words');
   assert.equal(quoted?.text, '(In reply to a message of Anna: "only this")\n\nand this');
   assert.equal(command?.text, '/status');
+});
+
+test('of a photo the smallest size is fetched that shows a model all it can see, else the largest', async (t) => {
+  const { fake, open } = await openLab(t);
+  const host = new Taker();
+  running(t, open(), host);
+  const whole = new Uint8Array(99);
+  const cases = [
+    [
+      [
+        [960, 1280],
+        [1920, 2560],
+        [3000, 4000],
+      ],
+      25,
+    ],
+    [
+      [
+        [1568, 20],
+        [1570, 1570],
+      ],
+      15,
+    ],
+    [
+      [
+        [800, 600],
+        [1567, 1567],
+      ],
+      99,
+    ],
+    [
+      [
+        [2560, 1920],
+        [1280, 960],
+      ],
+      25,
+    ],
+  ] as const;
+  for (const [sizes] of cases) fake.write({ photo: whole, sizes });
+  const bytes = (): number[] => host.taken.flatMap(({ files }) => files.map((file) => file.bytes.length));
+  await until(() => bytes().length >= cases.length, 'all arrive');
+  assert.deepEqual(
+    bytes(),
+    cases.map(([, most]) => most),
+  );
 });
 
 test('a live photo is a file, too', async (t) => {

@@ -47,7 +47,7 @@ test('A19 what runs is what was approved: the script’s bytes, the folder and t
   assert.equal(home.read('deploy.sh'), 'echo worse; rm -rf ./*\n', 'the person’s file stands');
 });
 
-test('A19 an approval is used once: the same words again ask again, and a second yes runs nothing', async () => {
+test('A19 an approval is used once: the same words again ask again, a second yes runs nothing, and a no stands', async () => {
   home.git('checkout', '-q', '--', 'deploy.sh');
   const asked = await home.ask(orders(shell('./deploy.sh'), shell('./deploy.sh'), shell('./deploy.sh')));
   const first = theWait(asked);
@@ -62,9 +62,8 @@ test('A19 an approval is used once: the same words again ask again, and a second
   assert.equal(theWait(await home.settled(asked.task)).id, second.id, 'the old yes is no answer to the new question');
   await assert.rejects(home.answer(first.id, 'deny'), /409/);
   await home.answer(second.id, 'deny');
-  await home.answer(theWait(await home.settled(asked.task)).id, 'deny');
   const end = await home.settled(asked.task);
-  assert.match(end.text, /denied|refused/i);
+  assert.match(end.text, /denied this call.*denied-before/s, 'nor is a no asked for twice');
   const ran = (await home.events('tool.started')).filter(({ data }) => data['tool'] === 'shell').length;
   assert.equal(ran, 2, 'one each in this test and the last');
   assert.notEqual(home.git('show', 'main:log.txt'), log);

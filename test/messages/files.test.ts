@@ -62,6 +62,7 @@ test('what a provider could not read is a file and no image, whatever its name a
     const given = [
       { ...PNG, bytes: Buffer.from('<html>an error page</html>') },
       { ...PNG, name: 'wide.png', bytes: pngOf(9_000, 10) },
+      { ...PNG, name: 'heavy.png', bytes: Buffer.concat([pngOf(20, 20), Buffer.alloc(3_900_000)]) },
       { ...PNG, name: 'cut.png', bytes: pngOf(2, 2).subarray(0, 18) },
       { name: 'really.png', mediaType: 'image/png', bytes: Buffer.from('GIF89a\x02\0\x02\0more', 'latin1') },
       { name: 'a.jpg', mediaType: 'image/jpeg', bytes: Buffer.from('ffd8ffe000040000ffc0000b080010002001', 'hex') },
@@ -74,10 +75,47 @@ test('what a provider could not read is a file and no image, whatever its name a
     await loop.settled(await deliver(loop, given));
     const parts = model.requests[0]?.messages.at(-1)?.parts ?? [];
     assert.deepEqual(
-      parts.flatMap((part) => (part.type === 'image' ? [`${part.name} ${part.mediaType}`] : [])),
-      ['really.png image/gif', 'a.jpg image/jpeg', 'a.webp image/webp'],
+      parts.flatMap((part) => (part.type === 'image' ? [`${part.name} ${part.mediaType} ${part.width}`] : [])),
+      ['really.png image/gif 2', 'a.jpg image/jpeg 32', 'a.webp image/webp 2'],
     );
+    const said = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
+    assert.match(
+      said,
+      /wide\.png \(image\/png, 1 kB; you cannot see it: 9000×10 pixels, and a side can have at most 8000\)/,
+    );
+    assert.match(said, /heavy\.png \(image\/png, 3\.9 MB; you cannot see it: models take pictures up to 3\.9 MB\)/);
+    assert.equal(said.match(/you cannot see it/g)?.length, 2);
   }));
+
+/** The last of so many messages, each with one picture: how many its request shows, and what stands for the rest. */
+const showsOf = (pictures: readonly Buffer[], shown: number, words: readonly string[]): Promise<void> =>
+  withLoop(
+    pictures.map(() => says('seen')),
+    {},
+    async (loop, _log, model) => {
+      for (const [at, bytes] of pictures.entries()) {
+        const files = [{ name: `p${at}.png`, mediaType: 'image/png', bytes }];
+        const about = { channel: 'http', sender: 'person:owner', agent: 'assistant', session: 's', replyTo: 'x' };
+        const sent = await loop.runtime.deliver({ ...about, text: 'look', externalId: `m${at}`, files });
+        assert.ok(sent.ok);
+        await loop.settled(sent.delivered.task);
+      }
+      const parts = model.requests.at(-1)?.messages.flatMap((message) => message.parts) ?? [];
+      assert.equal(parts.filter(({ type }) => type === 'image').length, shown);
+      const said = parts.flatMap((part) => (part.type === 'text' ? (part.text.match(/^\[image [^\]]*\]/g) ?? []) : []));
+      assert.deepEqual(said, words);
+    },
+  );
+
+const GONE = ['p0', 'p1'].map((name) => `[image ${name}.png: no longer shown, because newer ones fill the request]`);
+
+test('more pictures than a provider takes at once do not fail the run: the oldest are named', async () => {
+  const small = Array.from({ length: 22 }, (_, at) => pngOf(20, 20, `${at}`));
+  await showsOf(small, 22, []);
+  await showsOf(small.with(4, pngOf(2_001, 20)), 20, GONE);
+  const heavy = Array.from({ length: 5 }, (_, at) => Buffer.concat([pngOf(20, 20, `${at}`), Buffer.alloc(3_800_000)]));
+  await showsOf(heavy, 3, GONE);
+});
 
 test('a redelivered message with files is the same message, and its files are placed once', () =>
   withLoop([says('seen')], {}, async (loop, _log, model) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../../src/core/ports/clock.ts';
 import type { ModelRequest } from '../../src/core/model.ts';
-import { ask, askedAndRead, collect, endOf, textOf } from '../contracts/model.ts';
+import { ask, askedAndRead, askedToLook, collect, endOf, textOf } from '../contracts/model.ts';
 import { chunk, DONE, sse, type RawAnswer } from '../fakes/model-server.ts';
 import { NOW, NEVER, server, model, failed, finished, call } from './chat-kit.ts';
 
@@ -24,6 +24,17 @@ test('details of reasoning, pieced together, go back as they came', async () => 
   const sent = server.requests.at(-1)?.body.messages as Record<string, unknown>[];
   assert.equal(sent[2]?.reasoning, 'Let me.');
   assert.deepEqual(sent[2]?.reasoning_details, [{ type: 'reasoning.text', index: 0, text: 'Let me.' }, signed]);
+});
+
+test('a picture goes to the models that bill each pixel with the detail that bounds it, and to others without that word', async () => {
+  const detailFor = async (name: string): Promise<string | undefined> => {
+    await finished([chunk({ content: 'x' }, 'stop'), DONE], { ...askedToLook('look'), model: name });
+    return /"detail":"(\w+)"/.exec(JSON.stringify(server.requests.at(-1)?.body))?.[1];
+  };
+  for (const name of ['gpt-5.5', 'openai/gpt-6.2-sol', 'gpt-5.4-mini'])
+    assert.equal(await detailFor(name), 'high', name);
+  for (const name of ['qwen3-vl', 'gpt-4o', 'gpt-5', 'openai/gpt-oss-120b'])
+    assert.equal(await detailFor(name), undefined, name);
 });
 
 test('thinking between tags at the beginning of the content is no part of the answer, wherever it is cut', async () => {

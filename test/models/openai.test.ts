@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { collectAnswer } from '../../src/agent/think/model-call.ts';
 import type { ModelEvent, ModelRequest } from '../../src/core/model.ts';
-import { ask, askedAndRead, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
+import { ask, askedAndRead, askedToLook, callsOf, collect, endOf, textOf } from '../contracts/model.ts';
 import { openWire } from '../contracts/model-wires.ts';
 import { type ModelServer, modelServer, type RawAnswer } from '../fakes/model-server.ts';
 import { call, ended, event, message, openaiWire, usageOf } from '../fakes/wires/openai.ts';
@@ -240,4 +240,10 @@ test('a server that does not know the protocol gets its type named', async () =>
   const end = endOf(await given({ status: 404, headers: { 'content-type': 'application/json' }, pieces }));
   assert.ok(end.type === 'error' && end.error.kind === 'invalid' && !end.error.retryable);
   assert.match(end.error.message, /type openai-compatible/);
+});
+
+test('a picture is sent with the detail that bounds its bill', async () => {
+  const detailOf = (body: unknown): string | undefined => /"detail":"(\w+)"/.exec(JSON.stringify(body))?.[1];
+  await given([...message(0, ['seen']), ended('completed')], askedToLook('look'));
+  assert.equal(detailOf(server.requests.at(-1)?.body), 'high');
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Rule } from '../../src/core/policy.ts';
 import { dismissTask, retryTask } from '../../src/runtime/retry.ts';
-import { systemIds } from '../../src/platform/system.ts';
+import { systemClock, systemIds } from '../../src/platform/system.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { calls, fails, says } from '../fakes/scripted-model.ts';
 import { until } from '../fakes/until.ts';
@@ -175,7 +175,10 @@ test('a task that is tried again says when, why and how often; one that gave up 
     fails('network', { message: 'It did not answer.' }),
     fails('network', { message: 'It did not answer.' }),
   ];
-  await withLoop(script, { nextTry: () => null, maxAttempts: 2 }, (loop) =>
+  // Time stands until the wait has been seen: it would be over before a slow machine has looked.
+  let now = systemClock.now();
+  const clock = { ...systemClock, now: () => now };
+  await withLoop(script, { nextTry: () => null, maxAttempts: 2, clock }, (loop) =>
     withViews(loop, async (views) => {
       const task = await loop.deliver('Try');
       const again = await stands(views, task, 'retrying');
@@ -185,6 +188,7 @@ test('a task that is tried again says when, why and how often; one that gave up 
       );
       assert.ok(again.next !== null && again.next > (again.since ?? 0));
       assert.deepEqual(again.can, ['cancel']);
+      now += 60_000;
       const dead = await stands(views, task, 'failed');
       assert.equal(dead.why, 'It did not answer. It was tried 2 times.');
     }),

@@ -10,7 +10,7 @@ import { importCircles } from '../guards/layers.ts';
 import { importsOf, readSources, ROOT, withoutComments } from '../guards/source.ts';
 
 /** Bytes of script, compressed. */
-const BUDGET = 50_000;
+const BUDGET = 56_000;
 const LINES = 300;
 const PACKAGES = ['preact', 'preact/hooks', '@preact/signals'];
 

@@ -51,6 +51,19 @@ export interface Attachment {
   data: string;
 }
 
+export interface Pixels {
+  width: number;
+  height: number;
+}
+
+/** A picture that is larger than what models look at, and the same scaled. */
+export interface ScaledPicture {
+  original: File;
+  file: File;
+  from: Pixels;
+  to: Pixels;
+}
+
 export interface Accepted {
   /** Null: nothing was to be done, only somebody to be turned to. */
   task: string | null;

@@ -1,18 +1,14 @@
 import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import { useSignal, type Signal } from '@preact/signals';
+import { useSignal } from '@preact/signals';
 import type { Attachment } from '../lib/api.ts';
-import { bytes } from '../lib/format.ts';
 import { useApp } from '../stores/app.ts';
 import { filesLost } from '../stores/outgoing.ts';
 import type { Unsent } from '../stores/unsent.ts';
 import { useAct } from './act.tsx';
+import { attach, Chosen, exchange } from './chosen.tsx';
 import { Icon } from './icons.tsx';
 import { Button } from './small.tsx';
-
-/** What the gateway takes with one message. */
-const MOST_BYTES = 25_000_000;
-const MOST_FILES = 20;
 
 interface ComposerProps {
   unsent: Unsent;
@@ -27,16 +23,23 @@ export function Composer({ working, unsent, ...props }: ComposerProps): JSX.Elem
   const { act, trouble: notStopped } = useAct();
   const { text, files, lost } = unsent;
   const trouble = useSignal('');
+  /** Choices whose files are still being read and scaled. */
+  const adding = useSignal(0);
   const area = useRef<HTMLTextAreaElement>(null);
   const type = (value: string): void => void (text.value = value);
   const add = async (list: Iterable<File>): Promise<void> => {
+    adding.value += 1;
     const names = await attach([...list], files, trouble);
+    adding.value -= 1;
     lost.value = lost.value.filter((name) => !names.includes(name));
   };
   useDrop(add);
+  const isReading = adding.value > 0 || files.value.some(({ picture }) => picture?.isReading);
+  const empty = isReading || (text.value.trim() === '' && files.value.length === 0);
   const send = (): void => {
-    if (text.value.trim() === '' && files.value.length === 0) return;
-    props.send(text.value, [...files.value]);
+    if (empty) return;
+    const chosen = files.value.map(({ name, mediaType, data }) => ({ name, mediaType, data }));
+    props.send(text.value, chosen);
     type('');
     files.value = [];
     lost.value = [];
@@ -66,7 +69,12 @@ export function Composer({ working, unsent, ...props }: ComposerProps): JSX.Elem
           </Button>
         </p>
       )}
-      <Chosen files={files} />
+      <Chosen files={files} exchange={(file) => exchange(file, files, trouble)} />
+      {adding.value > 0 && (
+        <p class="quiet" role="status">
+          Adding files…
+        </p>
+      )}
       <Writing text={text.value} placeholder={props.placeholder} area={area} type={type} send={send} add={add} />
       <div class="composer-row">
         <Picker add={add} />
@@ -81,11 +89,7 @@ export function Composer({ working, unsent, ...props }: ComposerProps): JSX.Elem
             <Icon of="stop" /> Stop
           </Button>
         )}
-        <button
-          type="submit"
-          class="button primary send"
-          disabled={text.value.trim() === '' && files.value.length === 0}
-        >
+        <button type="submit" class="button primary send" disabled={empty}>
           <Icon of="send" /> Send
         </button>
       </div>
@@ -155,66 +159,6 @@ function Picker({ add }: { add: (files: Iterable<File>) => Promise<void> }): JSX
     </>
   );
 }
-
-const Chosen = ({ files }: { files: Signal<readonly Attachment[]> }): JSX.Element | null =>
-  files.value.length === 0 ? null : (
-    <ul class="chosen" aria-label="Files to send">
-      {files.value.map((file) => (
-        <li>
-          <Icon of="clip" /> <span>{file.name}</span> <span class="quiet">{bytes(sizeOf(file))}</span>
-          <Button
-            kind="bare"
-            label={`Remove ${file.name}`}
-            onClick={() => {
-              files.value = files.value.filter((each) => each !== file);
-            }}
-          >
-            <Icon of="close" />
-          </Button>
-        </li>
-      ))}
-    </ul>
-  );
-
-const sizeOf = (file: Attachment): number => Math.floor((file.data.length * 3) / 4);
-
-async function attach(
-  list: readonly File[],
-  files: Signal<readonly Attachment[]>,
-  trouble: Signal<string>,
-): Promise<string[]> {
-  trouble.value = '';
-  const added: string[] = [];
-  const refuse = (name: string, why: string): void => {
-    trouble.value = `${trouble.value} ${name} was not added: ${why}`.trimStart();
-  };
-  for (const file of list) {
-    const taken = files.value.reduce((sum, each) => sum + sizeOf(each), 0);
-    if (taken + file.size > MOST_BYTES || files.value.length >= MOST_FILES) {
-      refuse(file.name, `a message can have ${MOST_FILES} files, ${bytes(MOST_BYTES)} in all.`);
-      continue;
-    }
-    const data = await base64(file);
-    if (data === null) {
-      refuse(file.name, 'the browser cannot read it. Of a folder, choose the files in it.');
-      continue;
-    }
-    // The browser adds parameters to some, such as a charset.
-    const mediaType = (file.type.split(';', 1)[0] ?? '').trim() || 'application/octet-stream';
-    files.value = [...files.value, { name: file.name === '' ? 'pasted' : file.name, mediaType, data }];
-    added.push(file.name);
-  }
-  return added;
-}
-
-/** Null for what cannot be read: a folder, or a file that has changed or gone since it was chosen. */
-const base64 = (file: File): Promise<string | null> =>
-  new Promise((resolve) => {
-    const reader = new FileReader();
-    reader.addEventListener('load', () => resolve((reader.result as string).replace(/^[^,]*,/, '')));
-    reader.addEventListener('error', () => resolve(null));
-    reader.readAsDataURL(file);
-  });
 
 /** Files can be dropped anywhere; elsewhere the browser would leave the page to show them. */
 function useDrop(add: (files: Iterable<File>) => Promise<void>): void {

@@ -1,11 +1,16 @@
 import { effect, signal, type Signal } from '@preact/signals';
-import type { Attachment } from '../lib/api.ts';
+import type { Attachment, ScaledPicture } from '../lib/api.ts';
 import type { Kept } from '../lib/stored.ts';
+
+/** `picture`: it has been scaled, or is the original of one that could be. `isReading`: its bytes are those of the other still. */
+export interface ChosenFile extends Attachment {
+  picture?: ScaledPicture & { isScaled: boolean; isReading: boolean };
+}
 
 /** What a person has written and chosen, and not sent yet. */
 export interface Unsent {
   text: Signal<string>;
-  files: Signal<readonly Attachment[]>;
+  files: Signal<readonly ChosenFile[]>;
   /** Names of files that a reload has lost. */
   lost: Signal<readonly string[]>;
 }

@@ -308,7 +308,7 @@ export function handOver(turn: Turn, call: CallState, { to, brief }: { to: strin
   const told = deps.store.putBlob(Buffer.from(deps.redact(JSON.stringify(words))), stream);
   const data = { agent, session, to, run, brief: log.put({ text: brief }) };
   log.emit({ type: 'conversation.moved', data }, null, { stream: log.subject });
-  log.emit({ type: 'history.given', data: { messages: [told] } }, null, { stream });
+  log.emit({ type: 'history.given', data: { messages: [told] } }, null, { stream, labels: outLabels(log.state) });
   const text = `The next message of this conversation goes to ${to}, with your brief. Finish your answer.`;
   giveText(turn, call, { ok: true, text, labels: [] });
 }

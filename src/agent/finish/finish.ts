@@ -15,7 +15,7 @@ import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
 import { hasLeftOut } from '../think/compact.ts';
 import { isQuiet } from '../think/script.ts';
-import { answerText, type Failure } from '../run/state.ts';
+import { answerText, type Failure, outLabels } from '../run/state.ts';
 import { mediaTypeOf, plainName } from '../../core/text/media.ts';
 
 /** Milliseconds before the first retry of a task, and at most. */
@@ -224,6 +224,7 @@ function endTask(
   for (const { task, message, told: recipient } of ended) {
     log.emit({ type: 'task.finished', data: { task: task.id, run, status, result } }, null, {
       stream: taskStream(task.id),
+      labels: outLabels(state),
     });
     // Where the runtime sends, two messages that one answer covers get it once.
     const sent =

@@ -25,8 +25,7 @@ export interface Asked {
   call: { step: number; purpose: Purpose; provider: string; model: string };
   outcome: Outcome;
   ms: number;
-  /** What it came to; null where nothing counts it. */
-  cost: Cost | null;
+  cost: Cost;
 }
 
 /** Asks once: the intent goes on record, and whatever the end is, what was set aside is settled. */
@@ -55,7 +54,7 @@ export async function askModel(turn: Turn, asking: Asking, signal: AbortSignal):
   const ms = worked() - before;
   const clean = withoutSecrets(said, deps.redact);
   const outcome = counted(clean, choice, prepared, { paid, state: purpose === 'turn' ? log.state : null });
-  return { call, outcome, ms, cost: paid === null ? null : settle(turn, paid, choice, outcome) };
+  return { call, outcome, ms, cost: settle(turn, paid, choice, outcome) };
 }
 
 /** Puts the answer on record. `goesOn`: it was cut, and its second part is asked for. */
@@ -70,7 +69,7 @@ export function recordAnswer(log: RunLog, { call, outcome, ms }: Asked, choice: 
 export function recordFailure(log: RunLog, { call, outcome, ms, cost }: Asked, error: ModelError): void {
   const { message } = outcome;
   const partial = message.parts.length > 0 ? log.put(message) : null;
-  const spent = cost === null || cost.tokens === 0 ? {} : { cost };
+  const spent = cost.tokens === 0 ? {} : { cost };
   const data = { ...call, error: error.kind, detail: log.put(error), partial, ms, ...spent };
   log.emit({ type: 'model.failed', data });
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
 import type { Agent, Governance, SecretBinding } from '../../core/agent.ts';
 import { commonReach, type Reach, reachText } from '../../core/net/reach.ts';
+import { imageIn, pictureTokens, UNKNOWN_RULE } from '../../core/image.ts';
 import type { BlobRef } from '../../core/blob.ts';
 import {
   type ModelChoice,
@@ -236,9 +237,6 @@ async function gather(
   return { ...stood, turnFrom, cold };
 }
 
-/** What an image costs at most providers, at its largest. */
-export const IMAGE_TOKENS = 1_600;
-
 type Image = Extract<Part, { type: 'image' }>;
 export const imagesIn = (messages: readonly ModelMessage[]): Image[] =>
   messages.flatMap(({ parts }) => parts.filter((part) => part.type === 'image'));
@@ -251,17 +249,42 @@ export async function fitted(
 ): Promise<Prepared['request']> {
   const found = imagesIn(request.messages);
   if (found.length === 0) return request;
-  if (!choice.images) {
-    const words = (part: Part): Part =>
-      part.type === 'image' ? { type: 'text', text: `[image ${part.name}: this model cannot see images]` } : part;
-    return { ...request, messages: request.messages.map((each) => ({ ...each, parts: each.parts.map(words) })) };
-  }
+  if (!choice.images) return { ...request, messages: inWords(request.messages, found, 'this model cannot see images') };
   const images = new Map<string, Uint8Array>();
   for (const { blob } of found) {
     const bytes = images.has(blob.hash) ? null : await store.getBlob(blob);
     if (bytes !== null) images.set(blob.hash, bytes);
   }
-  return { ...request, images };
+  const over = tooMany(found, images);
+  if (over.length === 0) return { ...request, images };
+  const why = 'no longer shown, because newer ones fill the request';
+  return { ...request, images, messages: inWords(request.messages, over, why) };
+}
+
+const inWords = (messages: readonly ModelMessage[], images: readonly Image[], why: string): ModelMessage[] => {
+  const words = (part: Part): Part =>
+    part.type === 'image' && images.includes(part) ? { type: 'text', text: `[image ${part.name}: ${why}]` } : part;
+  return messages.map((each) => ({ ...each, parts: each.parts.map(words) }));
+};
+
+/** Pictures of one request that all providers take, in any size; how many of small ones, and what is small; bytes of all. */
+const ANY = 20;
+const SMALL = { side: 2_000, most: 100 };
+const MOST_BYTES = 15_000_000;
+
+/** The oldest of them, where a provider would refuse the request for all together. */
+function tooMany(found: readonly Image[], bytesOf: ReadonlyMap<string, Uint8Array>): Image[] {
+  const isSmall = ({ blob }: Image): boolean => {
+    const size = imageIn(bytesOf.get(blob.hash) ?? new Uint8Array());
+    return size === null || Math.max(size.width, size.height) <= SMALL.side;
+  };
+  const most = found.length <= ANY || found.every(isSmall) ? SMALL.most : ANY;
+  let from = found.length;
+  for (let room = MOST_BYTES; from > Math.max(0, found.length - most); from -= 1) {
+    room -= bytesOf.get(found[from - 1]?.blob.hash ?? '')?.length ?? 0;
+    if (room < 0) break;
+  }
+  return found.slice(0, from);
 }
 
 /** A name of the conversation that says nothing of it: the hash of the system text is under a key of its own. */
@@ -310,7 +333,7 @@ export async function prepare(turn: AgentTurn, conversation: Conversation, windo
 /** Characters the messages add to a request, where an image counts for as many as its tokens. */
 function lengthOf({ conversations }: AgentDeps, messages: readonly ModelMessage[]): number {
   const written = messages.reduce((sum, message) => sum + conversations.lengthOf(message) + 1, 0);
-  return written + imagesIn(messages).length * IMAGE_TOKENS * 4;
+  return written + imagesIn(messages).reduce((sum, each) => sum + pictureTokens(each, UNKNOWN_RULE) * 4, 0);
 }
 
 /** A model's answer as it came, whole or not. */

@@ -14,13 +14,16 @@ import { isEnded } from '../../core/task.ts';
 import { waitsFor } from '../run/log.ts';
 import type { Failure, RunState } from '../run/state.ts';
 import { type Routed, routeTo } from './route.ts';
-import { IMAGE_TOKENS, imagesIn, type Outcome, type Prepared } from './model-call.ts';
+import { pictureTokens, UNKNOWN_RULE } from '../../core/image.ts';
+import { imagesIn, type Outcome, type Prepared } from './model-call.ts';
 
 /** Tokens that an answer may have where a budget counts it: the most first, then what still fits in what is left. */
 const OUTPUTS = [16_000, 8_000, 4_000, 2_000, 1_000];
 /** Tokens that a provider may put around a message, and what else may have come to a prompt since the last request of its run. */
 const AROUND = 16;
 const SLACK = 1_000;
+/** Tokens of a picture, where nobody knows how they are counted. */
+const UNKNOWN_PICTURE = pictureTokens({}, UNKNOWN_RULE);
 
 /**
  * Tokens of input that a request has at most: no token is shorter than a byte. What was in the last request the provider has
@@ -28,8 +31,11 @@ const SLACK = 1_000;
  */
 export function mostInput(prepared: Prepared, choice: ModelChoice, state: RunState | null): number {
   const { system, tools, messages } = prepared.request;
+  const { picture: rule, images } = choice;
+  const seen = (of: readonly ModelMessage[]): number =>
+    images ? imagesIn(of).reduce((sum, each) => sum + (rule ? pictureTokens(each, rule) : UNKNOWN_PICTURE), 0) : 0;
   const most = (parts: unknown, of: readonly ModelMessage[]): number =>
-    Buffer.byteLength(JSON.stringify(parts)) + imagesIn(of).length * IMAGE_TOKENS * 2 + of.length * AROUND;
+    Buffer.byteLength(JSON.stringify(parts)) + seen(of) + of.length * AROUND;
   const all = most([system, tools, messages], messages) + tools.length * AROUND;
   const counted = state?.model === `${choice.provider}/${choice.model}` ? state.lastInput : 0;
   const last = messages.findLastIndex(({ role }) => role === 'assistant');
@@ -94,11 +100,13 @@ const UNKNOWN: readonly ModelErrorKind[] = ['network', 'timeout', 'aborted'];
 /** What a call did cost. One that was refused cost nothing; one whose end nobody knows, all that it may have cost. */
 export function settle(
   { deps }: Turn,
-  { hold }: Paid,
+  paid: Paid | null,
   choice: Pick<ModelChoice, 'cost'>,
   { error, usage, message }: Pick<Outcome, 'error' | 'usage' | 'message'>,
 ): Cost {
   const told = costOf(choice, usage);
+  if (paid === null) return told;
+  const { hold } = paid;
   const begun = message.parts.length > 0 && told.tokens === 0;
   const unknown = error !== null && error.unsent !== true && (begun || UNKNOWN.includes(error.kind));
   const most = { usd: Math.max(told.usd, hold.cost.usd), tokens: Math.max(told.tokens, hold.cost.tokens) };

@@ -1,4 +1,5 @@
 import type { Message, MessageEntity, User } from 'grammy/types';
+import { SEEN_SIDE } from '../../core/image.ts';
 import { mediaTypeOf, plainName } from '../../core/text/media.ts';
 import type { ChannelMessage } from '../../core/ports/channel.ts';
 import { visible } from '../../core/text/untrusted.ts';
@@ -193,8 +194,10 @@ function attachmentsOf(message: Message): Attachment[] {
   const found = (file: { file_id: string; file_size?: number }, name: string, mediaType?: string): Attachment[] => [
     { id: file.file_id, name: plainName(name), mediaType: typeOf(mediaType, name), size: file.file_size ?? null },
   ];
-  const largest = photo?.toSorted((a, b) => a.width * a.height - b.width * b.height).at(-1);
-  if (largest) return found(largest, `photo-${id}.jpg`);
+  const sizes = photo?.toSorted((a, b) => a.width * a.height - b.width * b.height) ?? [];
+  // Telegram has scaled it already: a model sees no more of a larger one.
+  const enough = sizes.find(({ width, height }) => Math.max(width, height) >= SEEN_SIDE) ?? sizes.at(-1);
+  if (enough) return found(enough, `photo-${id}.jpg`);
   // Newer than the types: a picture with the seconds around it.
   const { live_photo: live } = message as { live_photo?: { file_id: string; file_size?: number; mime_type?: string } };
   if (live) return found(live, `live-photo-${id}.mp4`, live.mime_type);

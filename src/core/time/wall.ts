@@ -95,3 +95,11 @@ export function momentText(instant: number, zone: string, wall: Wall): string {
   const [day, time = ''] = shown.toISOString().split('T');
   return `${WEEKDAYS[shown.getUTCDay()]} ${day} ${time.slice(0, 5)} (${zone === 'UTC' ? zone : `${zone}, ${ahead}`})`;
 }
+
+/** When the day of an instant began in a zone: the first moment of it where its midnight was skipped. */
+export function dayBegan(zone: string, instant: number): number {
+  const wall = openWall(zone) ?? UTC;
+  const at = wall.at(instant);
+  const midnight = Math.floor(at / DAY) * DAY;
+  return wall.instant(midnight) ?? midnight - (at - instant);
+}

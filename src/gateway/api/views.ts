@@ -1,5 +1,5 @@
 import { isAgentName, isSafeName } from '../../core/ids.ts';
-import { IMAGE_TYPES } from '../../core/model.ts';
+import { IMAGE_TYPES } from '../../core/image.ts';
 import type { TaskStatus } from '../../core/task.ts';
 import { BOARD_COLUMNS, type BoardColumn, type RunsPage, type RunsQuery, type Views } from '../../core/api/views.ts';
 import { queryNumber } from '../http/body.ts';

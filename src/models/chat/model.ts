@@ -123,8 +123,11 @@ function wireModel(turn: ModelTurn, whose: Whose): Wire[] {
   ];
 }
 
+/** Models of OpenAI that bill each pixel of a picture unless they are told not to. Of other servers not all know that word. */
+const BY_PIXEL = /(?:^|\/)gpt-(?:5\.[4-9]|[6-9])/;
+
 /** Words alone are a string: not every server takes parts. */
-function wireUser({ role, parts }: UserTurn, known: ReadonlySet<Quirk>): Wire {
+function wireUser({ role, parts }: UserTurn, { model, known }: Whose): Wire {
   const shown = parts.map((part) =>
     part.type === 'image' && known.has('no-images')
       ? { type: 'text' as const, text: `[image ${part.name}: this model cannot see images]` }
@@ -133,7 +136,8 @@ function wireUser({ role, parts }: UserTurn, known: ReadonlySet<Quirk>): Wire {
   if (shown.every((part) => part.type === 'text')) return { role, content: textOf({ role, parts: shown }) };
   const content = shown.map((part): Wire => {
     if (part.type === 'text') return { type: 'text', text: part.text };
-    return { type: 'image_url', image_url: { url: `data:${part.mediaType};base64,${part.base64}` } };
+    const url = `data:${part.mediaType};base64,${part.base64}`;
+    return { type: 'image_url', image_url: { url, ...(BY_PIXEL.test(model) ? { detail: 'high' } : {}) } };
   });
   return { role, content };
 }
@@ -168,6 +172,7 @@ function plainSchema(schema: Json): Json {
 function chatRequest(request: ModelRequest, options: ChatRequestOptions): Wire {
   const { provider, idForm, known } = options;
   const { model } = request;
+  const whose = { provider, model, known };
   const turns = turnsOf(request, idForm);
   const [first] = turns;
   const none = request.system === '' || known.has('no-system');
@@ -175,10 +180,10 @@ function chatRequest(request: ModelRequest, options: ChatRequestOptions): Wire {
     first.parts.unshift({ type: 'text', text: `${request.system}\n\n` });
   const system: Wire[] = none ? [] : [{ role: 'system', content: request.system }];
   const said = turns.flatMap((turn, at): Wire[] => {
-    if (turn.role === 'assistant') return wireModel(turn, { provider, model, known });
+    if (turn.role === 'assistant') return wireModel(turn, whose);
     const before = turns[at - 1];
     const between = known.has('reply-between') && before?.role === 'assistant' && before.results.length > 0;
-    return [...(between ? [{ role: 'assistant', content: BETWEEN }] : []), wireUser(turn, known)];
+    return [...(between ? [{ role: 'assistant', content: BETWEEN }] : []), wireUser(turn, whose)];
   });
   const body: Wire = { model: request.model, messages: [...system, ...said] };
   const tools = request.tools.length === 0 && known.has('tools-with-calls') ? usedTools(turns) : request.tools;

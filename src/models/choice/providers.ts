@@ -200,6 +200,7 @@ export function choiceOf(provider: KnownProvider, model: string, parts: Provider
   const { kind } = provider;
   const { window, images } = abilitiesOf(provider, model, parts.found);
   const told = toldOf(provider, model).price;
+  const picture = kind.server ? undefined : modelFacts(model)?.picture;
   const free = (_usage: Usage): number => 0;
   return {
     provider: provider.name,
@@ -209,6 +210,7 @@ export function choiceOf(provider: KnownProvider, model: string, parts: Provider
     window: window ?? assumedWindow(provider, model),
     ...(window === null && kind.standIn === undefined ? { assumed: true } : {}),
     images,
+    ...(picture === undefined ? {} : { picture }),
     cost: kind.free && told === undefined ? free : costOf(model, told),
     ...(isUnpriced(provider, model) ? { unpriced: true } : {}),
   };

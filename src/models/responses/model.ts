@@ -63,7 +63,8 @@ const argsText = (call: Call): string => (isObject(parseJson(call.args)) ? call.
 function userItem(turn: UserTurn): Item {
   const content = turn.parts.map((part): Item => {
     if (part.type === 'text') return { type: 'input_text', text: part.text };
-    return { type: 'input_image', image_url: `data:${part.mediaType};base64,${part.base64}`, detail: 'auto' };
+    // Without it a photo of 12 megapixels is billed as five times as many tokens.
+    return { type: 'input_image', image_url: `data:${part.mediaType};base64,${part.base64}`, detail: 'high' };
   });
   return { role: 'user', content };
 }

@@ -1,5 +1,6 @@
 import { type Json, isObject } from '../../core/text/json.ts';
-import type { ImageType, ModelMessage, ModelRequest, Part } from '../../core/model.ts';
+import type { ImageType } from '../../core/image.ts';
+import type { ModelMessage, ModelRequest, Part } from '../../core/model.ts';
 import { parseJson } from './fields.ts';
 
 type Text = Extract<Part, { type: 'text' }>;

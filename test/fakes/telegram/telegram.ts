@@ -20,6 +20,8 @@ export interface Writing {
   forwardedFrom?: string;
   album?: string;
   photo?: Uint8Array;
+  /** Its sizes besides the thumbnail, the last of which holds `photo`; the others a byte for each hundred pixels of the long edge. */
+  sizes?: readonly (readonly [width: number, height: number])[];
   document?: { name: string; bytes: Uint8Array; type?: string; size?: number };
   voice?: Uint8Array;
   audio?: { name: string; bytes: Uint8Array };
@@ -185,10 +187,14 @@ function contentOf(world: World, chat: ApiChat, writing: Writing): Partial<ApiMe
   }
   if (album !== undefined) content.media_group_id = album;
   if (photo) {
+    const { sizes = [[1280, 960]] } = writing;
     const small = world.store('thumb.jpg', photo.subarray(0, 1), 'photos');
     content.photo = [
       { ...small, width: 90, height: 67 },
-      { ...world.store('photo.jpg', photo, 'photos'), width: 1280, height: 960 },
+      ...sizes.map(([width, height], at) => {
+        const bytes = at === sizes.length - 1 ? photo : new Uint8Array(Math.floor(Math.max(width, height) / 100));
+        return { ...world.store(`photo-${width}.jpg`, bytes, 'photos'), width, height };
+      }),
     ];
   }
   if (document) {
