@@ -1,5 +1,4 @@
 import type { Tier, Usage } from './model.ts';
-import type { Wall } from './time/wall.ts';
 
 /** What is counted. `toolSeconds` and `bytesOut` are known only when they have been used. */
 export const METERS = ['usd', 'tokens', 'calls', 'toolSeconds', 'bytesOut'] as const;
@@ -87,29 +86,6 @@ export const NOTICE_AT = 0.8;
 export function spansAt(wall: number): Record<Exclude<BudgetWindow, 'task'>, string> {
   const iso = new Date(wall).toISOString();
   return { hour: `hour:${iso.slice(0, 13)}`, day: `day:${iso.slice(0, 10)}`, month: `month:${iso.slice(0, 7)}` };
-}
-
-const HOUR = 3_600_000;
-
-/** When the window of a moment begins and ends. Where a clock leaves out the time of a bound, it is where the clock jumps. */
-export function windowAt(window: Exclude<BudgetWindow, 'task'>, now: number, wall: Wall): { from: number; to: number } {
-  const shown = wall.at(now);
-  const { from, to } = windowOnWall(window, shown);
-  const instant = (at: number): number => wall.instant(at) ?? wall.instant(at + HOUR) ?? at - (shown - now);
-  return { from: instant(from), to: instant(to) };
-}
-
-function windowOnWall(window: Exclude<BudgetWindow, 'task'>, wall: number): { from: number; to: number } {
-  const at = new Date(wall);
-  const [year, month, day, hour] = [at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate(), at.getUTCHours()];
-  switch (window) {
-    case 'hour':
-      return { from: Date.UTC(year, month, day, hour), to: Date.UTC(year, month, day, hour + 1) };
-    case 'day':
-      return { from: Date.UTC(year, month, day), to: Date.UTC(year, month, day + 1) };
-    case 'month':
-      return { from: Date.UTC(year, month), to: Date.UTC(year, month + 1) };
-  }
 }
 
 const UNITS: Readonly<Record<Exclude<Meter, 'usd'>, string>> = {

@@ -1,9 +1,9 @@
 import type { BudgetState, CostDesk, CostReport, CostRow, CostsBy, PriceCorrection } from '../core/api/costs.ts';
-import { costBy, type Spender, spansAt, windowAt } from '../core/budget.ts';
+import { costBy, type Spender, spansAt } from '../core/budget.ts';
 import type { EventOf } from '../core/event.ts';
 import { runOfStream } from '../core/ids.ts';
 import type { Spend } from '../core/ports/spend.ts';
-import { wallOf } from '../core/time/wall.ts';
+import { wallOf, windowAt } from '../core/time/wall.ts';
 import { Corrections } from './ledger.ts';
 import type { SpendDeps } from './spending.ts';
 

@@ -8,7 +8,6 @@ import {
   NOTICE_AT,
   spansAt,
   type Spender,
-  windowAt,
 } from '../core/budget.ts';
 import type { Event } from '../core/event.ts';
 import { runOfStream, runStream, taskStream } from '../core/ids.ts';
@@ -20,7 +19,7 @@ import { addressOf, OWNER, placeOf } from '../core/recipient.ts';
 import { putJson } from '../core/records/json-blob.ts';
 import { answeredKey, matterRaised, settledBy } from '../core/records/matter.ts';
 import type { Task } from '../core/task.ts';
-import { type Wall, wallOf } from '../core/time/wall.ts';
+import { type Wall, wallOf, windowAt } from '../core/time/wall.ts';
 import { accountsOf, type Needs, needsOf } from './accounts.ts';
 import { amountsOf, Ledger } from './ledger.ts';
 import { readLedger } from './past.ts';
