@@ -5,7 +5,7 @@ import { plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
 import { talk, type Accepted, type Talk } from './talk.ts';
 import type { ScheduleState } from '../core/schedule.ts';
-import { clockTime } from './time.ts';
+import { clockTime, farAway } from './time.ts';
 import type { ApprovalVerdict } from '../core/agreed.ts';
 
 /** `ruche approvals`: what waits for a person, and how to answer it. */
@@ -23,9 +23,9 @@ export async function approvals(io: Io, options: Options, flags: { json?: boolea
 
 /** Shows one thing that waits, over several lines, with the commands that answer it from here. */
 export const pendingTexts =
-  (io: Pick<Io, 'self'>, { again }: Pick<Options, 'again'>) =>
+  (io: Pick<Io, 'self' | 'clock'>, { again }: Pick<Options, 'again'>) =>
   (wait: Pending): string =>
-    pendingText(wait, (words) => `${io.self} ${words}${again}`);
+    pendingText(wait, io.clock.now(), (words) => `${io.self} ${words}${again}`);
 
 /** A landing, or a change from outside, waits because it changes protected files; a call waits for its tool. */
 export const asked = ({ tool, changes }: Pending): string => {
@@ -33,7 +33,7 @@ export const asked = ({ tool, changes }: Pending): string => {
   return tool === 'landing' || !tool ? 'a change of protected files' : tool;
 };
 
-function pendingText(wait: Pending, command: (words: string) => string): string {
+function pendingText(wait: Pending, now: number, command: (words: string) => string): string {
   const who = wait.agent === null ? '' : ` · ${wait.agent} · session ${wait.session}`;
   const what = wait.kind === 'question' ? 'question' : `approval of ${asked(wait)}`;
   const how =
@@ -49,6 +49,7 @@ function pendingText(wait: Pending, command: (words: string) => string): string 
     ...(wait.reason === '' ? [] : [`  why: ${plain(wait.reason)}`]),
     ...(wait.about === undefined ? [] : askedLines(wait.about).map((line) => `  ${plain(line)}`)),
     ...[votesText(wait.approvers)].filter((line) => line !== null).map((line) => `  ${plain(line)}`),
+    ...(wait.expires === undefined ? [] : [`  denied ${farAway(wait.expires, now)} if nobody answers`]),
     `  ${how}`,
     ...(wait.approved === undefined || wait.approved < OFFERED_AFTER
       ? []

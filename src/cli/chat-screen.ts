@@ -22,7 +22,7 @@ export const asksFor = (wait: Pending): string => {
 
 /** Prints a run as it works: the text as it comes, tool calls and their results on lines of their own. */
 export function chatScreen(
-  io: Pick<Io, 'out' | 'outIsTerminal' | 'env' | 'self'>,
+  io: Pick<Io, 'clock' | 'out' | 'outIsTerminal' | 'env' | 'self'>,
   options: Pick<Options, 'again'>,
 ): ChatScreen {
   const pendingText = pendingTexts(io, options);

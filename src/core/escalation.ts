@@ -15,6 +15,8 @@ export const DEFAULT_CHAIN = 'owner';
 
 /** The end of an approval's chain. */
 export const DENY = 'deny';
+/** Milliseconds after which an approval that nobody answers is denied, where neither its chain nor `ruche.yaml` says when. */
+export const DENIED_AFTER_MS = 24 * 3_600_000;
 
 /** Where a level leads. */
 export type Receiver =

@@ -139,6 +139,9 @@ const WORDS: Words = {
   'trigger.paused': () => 'is paused',
   'trigger.resumed': () => 'is resumed',
   'triggers.seen': (data) => `triggers have seen the journal up to ${data.upTo}`,
+  'mail.received': (data, say) => `mail ${data.mail} came in${say(data.content)}`,
+  'mail.seen': (data) =>
+    `has followed ${data.account} ${data.folder} up to ${data.validity}.${data.uid}${data.anew ? ', which its server has numbered anew' : ''}`,
   'webhook.received': (data) => `received a webhook on ${data.hook} (delivery ${data.delivery})`,
   'main.moved': (data) =>
     `found main moved to ${short(data.to)} ${data.by === 'person' ? 'by a commit' : 'from elsewhere'}`,
@@ -249,6 +252,7 @@ function wordsIn(value: unknown): string {
 }
 
 const LIGHT: ReadonlySet<EventType> = new Set([
+  'mail.seen',
   'net.sent',
   'triggers.seen',
   'task.queued',

@@ -1,5 +1,6 @@
 import type { ApprovalVerdict } from '../core/agreed.ts';
 import type { EventOf, NewEvent } from '../core/event.ts';
+import { runOfStream } from '../core/ids.ts';
 import type { BlobRef } from '../core/blob.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { AnswerResult } from '../core/api/runtime.ts';
@@ -16,7 +17,7 @@ import {
 } from '../core/standing.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { globProblem, kindOfValue } from '../policy/standing.ts';
-import { answered, type MailDeps, settleWait, startOf, wrongKind } from './pending.ts';
+import { answered, type MailDeps, openWaits, settleWait, startOf, wrongKind } from './pending.ts';
 import type { Standing } from './standing.ts';
 import { votesFor } from '../core/records/votes.ts';
 
@@ -86,6 +87,7 @@ export async function approve(
   if (!result.ok || also.events.length === 0) return result;
   // Calls that the run makes next may rest on it.
   await deps.standing.refresh();
+  if (answering.scope === 'task') await approveLike(deps, asked, by);
   return also.grant === undefined ? result : { ...result, grant: also.grant };
 }
 
@@ -93,6 +95,13 @@ export async function approve(
 export async function goOn({ store }: Pick<MailDeps, 'store'>, id: string, why: string): Promise<void> {
   const asked = await store.byKey(askedKey(id));
   if (asked?.type === 'approval.asked' && asked.data.call === LIMIT_CALL) await alone(store, asked, 'approve', why);
+}
+
+/** Calls of the kind that wait beside the one that was approved for the task: nobody is asked for each of them. */
+async function approveLike(deps: ApproveDeps, { stream, data }: EventOf<'approval.asked'>, by: string): Promise<void> {
+  for (const wait of await openWaits(deps.store, runOfStream(stream) ?? ''))
+    if (wait.type === 'approval.asked' && data.kind !== undefined && wait.data.kind?.hash === data.kind.hash)
+      await approve(deps, wait.data.approval, 'approve', by);
 }
 
 /** Denies an approval that nobody has answered in time. */

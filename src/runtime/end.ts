@@ -13,7 +13,7 @@ import { errorText, sentence } from '../core/text/sentence.ts';
 import { putJson } from '../core/records/json-blob.ts';
 
 export interface EndDeps extends Pick<MailDeps, 'store' | 'ids' | 'redact' | 'pushes'> {
-  governance(): { settings: Pick<Settings, 'channels'> };
+  governance(): { settings: Pick<Settings, 'channels' | 'approvalMs'> };
 }
 
 interface End {

@@ -1,5 +1,5 @@
 import type { NewEvent } from '../core/event.ts';
-import type { EscalationDesk } from '../core/escalation.ts';
+import { DENIED_AFTER_MS, DENY, type EscalationDesk } from '../core/escalation.ts';
 import { conversationId } from '../core/ids.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { ScheduleDesk } from '../core/schedule.ts';
@@ -7,6 +7,7 @@ import type { TriggerDesk } from '../core/trigger.ts';
 import {
   type AgentState,
   type DeliverResult,
+  type Pending,
   type Runtime,
   type RuntimeStatus,
   pausedWords,
@@ -63,7 +64,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
     listen: (task, listener) => hub.listen(task, listener),
     recent: (task) => hub.recent.of(task),
     delivered: (message) => recordDelivery(deps, message),
-    pending: () => allPending(store, matters),
+    pending: async () => withExpiry(deps, await allPending(store, matters)),
     approve: (id, verdict, by, answering) => approve(deps, id, verdict, by, answering),
     answer: (id, text, by) => answer(deps, id, text, by),
     cancel: (task, by, text) => cancelTask(deps, task, by, text),
@@ -88,6 +89,20 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
       return metricsText(await status(deps, matters), days.uses(), deps.traffic());
     },
   };
+}
+
+/** When each approval of a run is denied if nobody answers: at the end of its chain, else after a time. */
+async function withExpiry({ escalations, governance }: RuntimeDeps, pending: Pending[]): Promise<Pending[]> {
+  if (!pending.some(({ kind, run }) => kind === 'approval' && run !== null)) return pending;
+  const open = new Map((await escalations.list()).map((each) => [each.about, each]));
+  const { approvalMs = DENIED_AFTER_MS } = governance().settings;
+  return pending.map((each) => {
+    if (each.kind !== 'approval' || each.run === null) return each;
+    const climbs = open.get(each.id);
+    const denies = climbs?.acknowledged === null ? climbs.levels.find(({ to }) => to === DENY)?.due : undefined;
+    const expires = climbs === undefined ? approvalMs && each.at + approvalMs : denies;
+    return expires ? { ...each, expires } : each;
+  });
 }
 
 /** Says so if the agent that should answer takes no work: otherwise the sender waits and wonders. */

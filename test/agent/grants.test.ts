@@ -134,6 +134,25 @@ test('approved for this task, calls of the same kind run unasked until it ends; 
     },
   ));
 
+test('approved for this task, calls of the kind that wait beside it are made too, and others wait on', () =>
+  withMail(
+    [
+      calls(mail('a@x.org', 'one'), mail('a@x.org', 'two'), mail('b@x.org', 'three'), mail('a@x.org', 'four')),
+      says('done'),
+    ],
+    async (loop, log) => {
+      const waiting = await loop.send('go');
+      assert.equal(waiting.waits.length, 4);
+      assert.ok((await loop.runtime.approve(waitOf(waiting), 'approve', 'owner', { scope: 'task' })).ok);
+      const [left, ...more] = await loop.runtime.pending();
+      assert.match(left?.text ?? '', /b@x\.org/);
+      assert.deepEqual(more, []);
+      assert.ok((await loop.runtime.approve(left?.id ?? '', 'deny', 'owner')).ok);
+      assert.equal((await loop.settled(waiting.task)).text, 'done');
+      assert.deepEqual(log, ['mail a@x.org: one', 'mail a@x.org: two', 'mail a@x.org: four']);
+    },
+  ));
+
 test('a standing grant lets calls through by value or pattern as often as it says, and no longer when it is revoked', () =>
   withMail(
     [

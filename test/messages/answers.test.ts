@@ -39,8 +39,12 @@ function network(open: readonly string[] = []) {
   const asked: string[] = [];
   const deps: AnswerDeps = {
     runtime: {
-      approve: async (id, verdict, by) => {
-        asked.push(`${verdict} ${id} ${by}`);
+      approve: async (id, verdict, by, answering = {}) => {
+        asked.push(
+          `${verdict} ${id} ${by}${Object.entries(answering)
+            .map(([name, value]) => ` ${name}=${String(value)}`)
+            .join('')}`,
+        );
         if (id === 'qst_1') return { ok: false, why: 'wrong-kind', message: 'It is a question.' };
         if (id === 'apr_2') return { ok: false, why: 'answered', message: '', task: null, verdict: 'approve' };
         return id === 'apr_1' ? { ok: true, task: 'tsk_1' } : { ok: false, why: 'unknown', message: '' };
@@ -65,6 +69,8 @@ function network(open: readonly string[] = []) {
 const WORDS: [said: string, reply: RegExp | null, asked: string | null][] = [
   ['/approve apr_1', /^Approved\.$/, 'approve apr_1 chat:1'],
   [' /deny `apr_1` ', /^Denied\.$/, 'deny apr_1 chat:1'],
+  ['/approve apr_1 Only today,\nplease.', /^Approved\.$/, 'approve apr_1 chat:1 note=Only today,\nplease.'],
+  ['/deny apr_1 Not him.', /^Denied\.$/, 'deny apr_1 chat:1 note=Not him.'],
   ['/approve qst_1', /Write \/answer qst_1/, 'approve qst_1 chat:1'],
   ['/approve apr_long', /^apr_long is too long to be shown here\. Read it on the web page/, null],
   ['/deny apr_long', /^Nothing waits/, 'deny apr_long chat:1'],
@@ -95,7 +101,7 @@ test('answers in words', async () => {
     else assert.match(text ?? '', reply, said);
     assert.deepEqual(asked, what === null ? [] : [what], said);
   }
-  assert.equal(WORDS.length, 22);
+  assert.equal(WORDS.length, 24);
 });
 
 test('without an id the only escalation is meant; of several they are named', async () => {
@@ -118,6 +124,11 @@ test('answers by button: an acknowledgement leaves the others their use', async 
     stands: 'Approved',
   });
   assert.deepEqual(await pressAnswer(deps, 'deny:apr_1', 'chat:1'), { text: 'Denied.', done: true, stands: 'Denied' });
+  const more = network();
+  const stands = async (action: string) => (await pressAnswer(more.deps, action, 'chat:1'))?.stands;
+  assert.equal(await stands('task:apr_1'), 'Approved for this task');
+  assert.equal(await stands('grant:apr_1'), 'Approved for 30 days');
+  assert.deepEqual(more.asked, ['approve apr_1 chat:1 scope=task', 'approve apr_1 chat:1 scope=standing']);
   assert.equal((await pressAnswer(deps, 'ack:esc_1', 'chat:1'))?.done, false);
   assert.equal(await pressAnswer(deps, 'go:a/s', 'chat:1'), null);
 });

@@ -10,7 +10,7 @@ import { useAct } from './act.tsx';
 import { Behind, isRaise, Verdict } from './agree.tsx';
 import { AnswerForm } from './answer-form.tsx';
 import { Climb } from './climb.tsx';
-import { Ago, Plain } from './small.tsx';
+import { Ago, Away, Plain } from './small.tsx';
 import { gist } from './step.tsx';
 import { useItem } from './steps.tsx';
 
@@ -66,6 +66,11 @@ export function Approval({ of, within = false }: { of: Pending; within?: boolean
       {of.task !== null && !isRaise(of) && <Sources task={of.task} />}
       <Behind of={of} />
       <Climb about={of.id} />
+      {of.expires !== undefined && (
+        <p class="quiet">
+          Denied <Away at={of.expires} /> if nobody answers.
+        </p>
+      )}
       <Verdict of={of} />
       {of.task !== null && <a href={href({ name: 'item', task: of.task })}>What led to it</a>}
     </article>

@@ -40,6 +40,8 @@ export interface Pending {
   /** Why a person is asked. */
   reason: string;
   at: number;
+  /** When an approval is denied if nobody answers; absent if it waits on. */
+  expires?: number;
   /** Of a call: what stands behind it, with nothing in it that can hide. Approvals of older versions have none. */
   about?: AskedAbout;
   /** Of a call that several persons have to approve: how many, and who has. */

@@ -2,6 +2,7 @@ import type { EventOf, Event, NewEvent } from '../../core/event.ts';
 import {
   escalationStepKey,
   escalationStream,
+  DENIED_AFTER_MS,
   DENY,
   DEFAULT_CHAIN,
   escalationId,
@@ -107,8 +108,6 @@ async function isRefused(store: Store, about: string): Promise<boolean> {
 
 /** Milliseconds that the last one who was told has at least, whatever the clock did or how long nobody was there: an answer may be under way. */
 const FAIR_MS = 60_000;
-/** Milliseconds after its last level in which an approval is denied, where the chain does not say when. */
-const DENY_MS = 24 * 3_600_000;
 
 interface PlannedLevel {
   after: number;
@@ -169,7 +168,8 @@ export function levelsFor(
     .filter(({ to }) => (to === DENY ? approval : !ofEscalation || idIn('agent', to) === null))
     .map(({ after, to }) => ({ after, to }));
   const last = chain.at(-1);
-  if (approval && last !== undefined && last.to !== DENY) levels.push({ after: last.after + DENY_MS, to: DENY });
+  if (approval && last !== undefined && last.to !== DENY)
+    levels.push({ after: last.after + DENIED_AFTER_MS, to: DENY });
   return levels;
 }
 
@@ -218,7 +218,7 @@ export async function beginning(
 }
 
 /** Milliseconds after which an approval is denied that no chain takes up; null: never. A change from outside keeps nobody waiting. */
-function expiry({ approvalMs = DENY_MS }: Pick<Settings, 'approvalMs'>, asked: Event | null): number | null {
+function expiry({ approvalMs = DENIED_AFTER_MS }: Pick<Settings, 'approvalMs'>, asked: Event | null): number | null {
   return asked?.type === 'approval.asked' ? approvalMs : null;
 }
 
