@@ -8,7 +8,6 @@ import {
   NOTICE_AT,
   spansAt,
   type Spender,
-  windowBounds,
 } from '../core/budget.ts';
 import type { Event } from '../core/event.ts';
 import { runOfStream, runStream, taskStream } from '../core/ids.ts';
@@ -20,7 +19,7 @@ import { addressOf, OWNER, placeOf } from '../core/recipient.ts';
 import { putJson } from '../core/records/json-blob.ts';
 import { answeredKey, budgetAbout, matterRaised, settledBy } from '../core/records/matter.ts';
 import type { Task } from '../core/task.ts';
-import { openWall, type Wall } from '../core/time/wall.ts';
+import { type Wall, wallOf, windowAt } from '../core/time/wall.ts';
 import { accountsOf, type Needs, needsOf } from './accounts.ts';
 import { amountsOf, Ledger } from './ledger.ts';
 import { readLedger } from './past.ts';
@@ -65,10 +64,11 @@ export class Spending implements Spend {
   readonly #told = new Set<string>();
   readonly #ended = new Set<string>();
   #day = '';
-  #wall: { zone: string; wall: Wall } | null = null;
+  readonly #wall: () => Wall;
 
   constructor(deps: SpendDeps) {
     this.#deps = deps;
+    this.#wall = wallOf(deps.zone);
     deps.onCommitted((events) => {
       if (this.#needs !== null) for (const event of events) this.#take(event);
     });
@@ -162,9 +162,7 @@ export class Spending implements Spend {
 
   until({ window }: Account): number | null {
     if (window === 'task') return null;
-    const wall = this.#wallNow();
-    const { to } = windowBounds(window, wall.at(this.#deps.clock.now()));
-    return wall.instant(to) ?? wall.instant(to + 3_600_000);
+    return windowAt(window, this.#deps.clock.now(), this.#wall()).to;
   }
 
   /** What is spent and what may be, for pages and commands; sums are as of now. */
@@ -333,24 +331,11 @@ export class Spending implements Spend {
   }
 
   #from({ month, day, hour }: Needs, now: number): number {
-    const wall = this.#wallNow();
     const window = month ? 'month' : day ? 'day' : hour ? 'hour' : null;
-    if (window === null) return now;
-    const { from } = windowBounds(window, wall.at(now));
-    return wall.instant(from) ?? from - (wall.at(now) - now);
+    return window === null ? now : windowAt(window, now, this.#wall()).from;
   }
 
-  #wallNow(): Wall {
-    const zone = this.#deps.zone();
-    if (this.#wall?.zone !== zone) {
-      const wall = openWall(zone);
-      if (wall === null) throw new Error(`there is no time zone "${zone}"`);
-      this.#wall = { zone, wall };
-    }
-    return this.#wall.wall;
-  }
-
-  #spans = (at: number): ReturnType<typeof spansAt> => spansAt(this.#wallNow().at(at));
+  #spans = (at: number): ReturnType<typeof spansAt> => spansAt(this.#wall().at(at));
 
   #remember(run: string, by: Promise<Spender | null>): Promise<Spender | null> {
     this.#runs.set(run, by);

@@ -6,6 +6,7 @@ import { type ModelEvent, type ModelRequest, NO_USAGE } from '../../src/core/mod
 import { setTimeout } from 'node:timers/promises';
 import type { Tool } from '../../src/core/ports/tool.ts';
 import { readJson } from '../../src/core/records/json-blob.ts';
+import { extractTool } from '../../src/tools/extract.ts';
 import { systemClock } from '../../src/platform/system.ts';
 import { withLoop } from './with-loop.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
@@ -112,6 +113,25 @@ test('a call that breaks without a word of its cost counts with all that was set
     assert.equal(await spentBy(loop), reserved);
     await loop.restart();
     assert.equal(await spentBy(loop), reserved, 'the record says the same');
+  });
+});
+
+test('what a model is asked beside the work, and is cancelled at, counts with all that was set aside and holds up nobody', async () => {
+  const gate = new Promise<never>(() => {});
+  const fields = { total: 'number' };
+  const script = [calls(['extract', { path: 'bill.txt', fields }]), [gate], says('never')];
+  const tools = [...Object.values(testTools([])), extractTool];
+  const options = { agent: { budget: usd({ day: 0.018 }) }, tools, files: { 'bill.txt': 'Total: 12' } };
+  await withLoop(script, options, async (loop, _log, model) => {
+    const task = await loop.deliver('what is it?');
+    await until(() => model.requests.length === 2);
+    assert.ok(await loop.runtime.cancel(task, 'person:owner'));
+    await loop.settled(task);
+    const [first, aside] = await eventsOf(loop, 'model.called');
+    assert.equal(aside?.data.purpose, 'extract');
+    await until(async () => (await spentBy(loop)) > (first?.data.reserved?.usd ?? 0) / 2);
+    assert.equal(await spentBy(loop), 15 / M + (aside?.data.reserved?.usd ?? 0));
+    assert.equal((await loop.send('and now?', 'b')).status, 'failed', 'it is told, and waits for nobody');
   });
 });
 

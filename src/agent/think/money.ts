@@ -74,17 +74,7 @@ export async function payFor(
   return isReached(hold) ? hold : { hold, output: outputs[hold.index] ?? 0 };
 }
 
-const NO_COST: Cost = { usd: 0, tokens: 0 };
-
-/** Puts the intent on record; a call that was not made has cost nothing. */
-export async function begin({ deps, log }: Turn, paid: Paid | null): Promise<void> {
-  try {
-    await log.flush(false);
-  } catch (error) {
-    if (paid !== null) deps.spend.settle(paid.hold, NO_COST);
-    throw error;
-  }
-}
+export const NO_COST: Cost = { usd: 0, tokens: 0 };
 
 const costOf = (choice: Pick<ModelChoice, 'cost'>, usage: Usage): Cost => ({
   usd: choice.cost(usage),
