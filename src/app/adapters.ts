@@ -1,11 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
-import { BUILTIN, knownOf, openChannel, openSandbox } from './builtin.ts';
+import { BUILTIN, knownOf, openAccount, openChannel, openSandbox } from './builtin.ts';
 import { openGovernance } from './governance.ts';
 import { findMissing, findNewer, refuseLostEvents, refuseLostWorkspace, refuseNoDatabase } from './lost.ts';
 import { type AppOptions, plainly, type System } from './options.ts';
 import type { Known } from '../config/settings.ts';
-import type { ChannelSettings } from '../core/agent.ts';
+import type { AccountSettings, ChannelSettings } from '../core/agent.ts';
+import type { Account } from '../core/ports/account.ts';
 import type { Boundary } from '../core/ports/boundary.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -109,7 +110,9 @@ export async function openAdapters(options: AppOptions, parts: AsyncDisposableSt
     openChannel(builtin, channel, { net, clock, log, secrets, random: random.number });
   const redact = (text: string): string => secrets.redact(text);
   const machine = { clock, ids, random, log, boundary, secrets, redact, ...ways };
-  const network = { store, hub, builtin, found, fixed, openChannel: channelOf, gate };
+  const accountOf = (account: AccountSettings): Promise<Account> =>
+    openAccount(builtin, account, { net, clock, log, secrets, random: random.number });
+  const network = { store, hub, builtin, found, fixed, openChannel: channelOf, openAccount: accountOf, gate };
   return {
     ...folder,
     ...machine,
@@ -146,7 +149,9 @@ async function openWays(
   parts.adopt(egress, (each) => each.close());
   const mark = (name: string): string =>
     createHmac('sha256', key).update(`untrusted ${name}`).digest('hex').slice(0, 16);
-  return { ...bound, net, sent, egress, mark };
+  const fingerprint = (header: Uint8Array): string =>
+    createHmac('sha256', key).update('mail ').update(header).digest('hex').slice(0, 32);
+  return { ...bound, net, sent, egress, mark, fingerprint };
 }
 
 /** What cannot be moved stays where it was, and is read from there. */

@@ -1,4 +1,5 @@
 import { openAdapters, type Adapters } from './adapters.ts';
+import { openAccounts } from './accounts.ts';
 import { openAgents, openStanding } from './agents.ts';
 import { openClockwork } from './clockwork.ts';
 import { Life } from './life.ts';
@@ -46,7 +47,8 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
     parts.adopt(await startTrust(adapters), (each) => each.close()),
   );
   adapters.govern(() => trust.current().settings.secrets ?? []);
-  const models = openToolsAndModels(options, adapters, trust, parts);
+  const accounts = openAccounts(adapters, trust, parts);
+  const models = openToolsAndModels(options, adapters, trust, accounts, parts);
   const messengers = openMessengers(options, adapters, trust);
   const pauses = await Pauses.open(store, redact, () => hub.work());
   if (options.paused) parts.defer(await startPaused(trust, pauses, log));
@@ -82,6 +84,7 @@ async function compose(options: AppOptions, parts: AsyncDisposableStack): Promis
   await startUpkeep(adapters, agents, status, parts);
   for (const each of [workers.runs, workers.sends, clockwork]) each.start();
   life.begin();
+  accounts.start();
   const stopReceiving = await startMessengers(messengers, adapters, trust, runtime, views);
 
   return {

@@ -1,7 +1,10 @@
+import { imapAccount } from '../accounts/mail/imap-account.ts';
 import { telegramMessenger } from '../channels/telegram/messenger.ts';
+import type { AccountParts, AccountType } from '../config/accounts.ts';
 import type { ChannelParts, Messenger } from '../config/channels.ts';
 import type { Known } from '../config/settings.ts';
-import type { ChannelSettings, SandboxChoice } from '../core/agent.ts';
+import type { AccountSettings, ChannelSettings, SandboxChoice } from '../core/agent.ts';
+import type { Account } from '../core/ports/account.ts';
 import type { Channel } from '../core/ports/channel.ts';
 import type { Secrets } from '../core/ports/secrets.ts';
 import type { AnyTool, ToolDeclaration, ToolParts } from '../core/ports/tool.ts';
@@ -27,6 +30,8 @@ import { extractTool } from '../tools/extract.ts';
 import { fetchTool } from '../tools/fetch.ts';
 import { handOverTool } from '../tools/hand-over.ts';
 import { listTool } from '../tools/list.ts';
+import { mailDo } from '../tools/mail-do.ts';
+import { mail } from '../tools/mail.ts';
 import { readTool } from '../tools/read.ts';
 import { schedule } from '../tools/schedule.ts';
 import { searchTool } from '../tools/search.ts';
@@ -40,6 +45,7 @@ export interface Builtin {
   /** Models see them in this order. An agent that names no tools has all of them. */
   tools: readonly ToolDeclaration[];
   messengers: readonly Messenger[];
+  accounts: readonly AccountType[];
   /** Where nothing is configured, the first that the environment offers is used. */
   providers: readonly Provider[];
   /** The strictest first: of those that need no image, the first that works on the machine is used unless one is picked. */
@@ -62,8 +68,11 @@ export const BUILTIN: Builtin = {
     escalateTool,
     schedule,
     tellTool,
+    mail,
+    mailDo,
   ],
   messengers: [telegramMessenger],
+  accounts: [imapAccount],
   providers: [anthropicProvider, openaiProvider, geminiProvider, ollamaProvider, compatibleProvider, demoProvider],
   sandboxes: [containers, bubblewrap, unconfined],
 };
@@ -119,11 +128,25 @@ export async function openChannel(
   return messenger.open({ name, secrets: values, settings, net, clock, log, random });
 }
 
+/** Rejects with what a person has to mend. Connects nothing, and looks up its secrets when it does. */
+export async function openAccount(
+  { accounts }: Builtin,
+  { name, type, secrets: references, settings }: AccountSettings,
+  parts: AccountParts & { secrets: Pick<Secrets, 'resolve'> },
+): Promise<Account> {
+  const kind = accounts.find((each) => each.type === type);
+  if (kind === undefined) throw new Error(`the account ${name} has the type ${type}, which is none`);
+  const { secrets, ...rest } = parts;
+  const secret = (key: string): Promise<string> => secrets.resolve(references[key] ?? '', `the account ${name}`);
+  return kind.open({ ...rest, name, settings, secret });
+}
+
 /** What the settings and agents of a network that is made of these may name. */
-export const knownOf = ({ tools, messengers, providers, sandboxes }: Builtin): Known => ({
+export const knownOf = ({ tools, messengers, accounts, providers, sandboxes }: Builtin): Known => ({
   tools,
   sandboxes,
   messengers,
+  accountTypes: accounts,
   providers: providers.map(({ name }) => name),
   providerKinds: providers,
   ruleProblem,

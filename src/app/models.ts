@@ -1,6 +1,7 @@
 import type { Adapters } from './adapters.ts';
 import type { Settings } from '../core/agent.ts';
 import type { ModelDesk } from '../core/api/views.ts';
+import type { MailAccess } from '../core/ports/tool.ts';
 import { openModels } from '../models/choice/choose.ts';
 import { openDesk } from '../models/setup/desk.ts';
 import { openScheduleBook } from '../config/schedule-book.ts';
@@ -19,6 +20,7 @@ export function openToolsAndModels(
   { wrap = {} }: AppOptions,
   adapters: Adapters,
   trust: Trust,
+  accounts: MailAccess,
   parts: AsyncDisposableStack,
 ) {
   const stopping = new AbortController();
@@ -43,7 +45,7 @@ export function openToolsAndModels(
     const book = openScheduleBook({ ...adapters, settings, zone: () => settings.timezone ?? machineZone() });
     return {
       settings,
-      tools: openTools(adapters.builtin, { ...adapters, book, limits: settings.limits }),
+      tools: openTools(adapters.builtin, { ...adapters, accounts, book, limits: settings.limits }),
       models,
       prepared,
     };

@@ -26,7 +26,8 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** Nothing of this is used by a tool that only says what a call would be. */
 const nothingRuns = (): Promise<never> => Promise.reject(new Error('no call is made while a policy is explained'));
-const IDLE: Pick<ToolParts, 'checkouts' | 'egress'> = {
+const IDLE: Pick<ToolParts, 'checkouts' | 'egress' | 'accounts'> = {
+  accounts: { mailbox: nothingRuns, reader: nothingRuns },
   checkouts: {
     take: nothingRuns,
     adopt: nothingRuns,

@@ -2,9 +2,10 @@ import { type BudgetState, type CostReport, type CostRow, COSTS_BY } from '../co
 import { amountText, scopeText } from '../core/budget.ts';
 import { unknownText } from '../core/text/unknown.ts';
 import { CliError, dollars, plain, type ExitCode, type Io } from './io.ts';
-import { sinceOf } from './log-filter.ts';
 import type { Options } from './options.ts';
+import { table } from './table.ts';
 import { talk, type Talk } from './talk.ts';
+import { sinceOf } from './time.ts';
 
 export interface CostsFlags {
   by?: string;
@@ -37,10 +38,10 @@ export async function costs(
 
 function reportText({ by, sinceDay: from, rows, total, month, budgets }: CostReport): string {
   const head = [by, 'cost', 'calls', 'tokens in', 'cached', 'tokens out'];
-  const lines = table([head, ...rows.map(cells), ...(rows.length > 1 ? [cells(total)] : [])]);
+  const lines = indented([head, ...rows.map(cells), ...(rows.length > 1 ? [cells(total)] : [])]);
   const spent = rows.length === 0 ? [`Nothing spent since ${from}.`] : [`Since ${from}:`, ...lines];
   const monthly = `This month: ${dollars(month.usd)} so far, ${dollars(month.projected)} projected.`;
-  const held = budgets.length === 0 ? [] : ['Budgets:', ...table(budgets.map(budgetCells))];
+  const held = budgets.length === 0 ? [] : ['Budgets:', ...indented(budgets.map(budgetCells))];
   return [...spent, monthly, ...held].join('\n');
 }
 
@@ -60,11 +61,7 @@ function budgetCells({ scope, meter, window, limit, spent }: BudgetState): strin
   ];
 }
 
-function table(rows: readonly string[][]): string[] {
-  const columns = Math.max(...rows.map((row) => row.length));
-  const widths = Array.from({ length: columns }, (_, at) => Math.max(...rows.map((row) => (row[at] ?? '').length)));
-  return rows.map((row) => `  ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd());
-}
+const indented = (rows: readonly string[][]): string[] => table(rows).map((line) => `  ${line}`);
 
 const NEEDED = 'Give --model PROVIDER/MODEL, --since TIME, and --input and --output in dollars for a million tokens.';
 

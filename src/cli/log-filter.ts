@@ -1,6 +1,4 @@
-import { readMoment } from '../core/time/wall.ts';
 import type { Event } from '../core/event.ts';
-import { CliError } from './io.ts';
 import { runOfStream, idIn, conversationOf } from '../core/ids.ts';
 
 export interface LogFlags {
@@ -20,19 +18,6 @@ export interface Filter {
   all: boolean;
   /** To be called with the events in order: a run's start says to which task and agent its events belong. */
   fits(event: Event): boolean;
-}
-
-const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `10m`, `2h`, `3d` before now, or a date and time as ISO 8601. Milliseconds since the epoch. */
-export function sinceOf(text: string, now: number): number {
-  const ago = /^(\d{1,9})([smhd])$/.exec(text);
-  if (ago) return now - Number(ago[1]) * (UNITS[ago[2] ?? ''] ?? 0);
-  const isDay = readMoment(text.slice(0, 10)) !== null;
-  // A day alone would begin as that of Greenwich, and with its hour here.
-  const date = isDay ? Date.parse(text.length === 10 ? `${text}T00:00` : text) : Number.NaN;
-  if (!Number.isNaN(date)) return date;
-  throw new CliError(`Invalid --since "${text}". Give 30s, 10m, 2h or 3d, or a date such as 2026-11-23T08:15.`);
 }
 
 export const typesOf = (flags: LogFlags): string[] | undefined => flags.type?.split(',').map((type) => type.trim());

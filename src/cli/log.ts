@@ -2,8 +2,9 @@ import type { ReadOnlyHome } from './app-port.ts';
 import type { Event } from '../core/event.ts';
 import { didYouMean } from '../core/text/unknown.ts';
 import { CliError, type ExitCode, type Io } from './io.ts';
-import { eventFilter, fitsType, sinceOf, typesOf, type Filter, type LogFlags } from './log-filter.ts';
+import { eventFilter, fitsType, typesOf, type Filter, type LogFlags } from './log-filter.ts';
 import type { Options } from './options.ts';
+import { sinceOf } from './time.ts';
 
 /** Events shown unless a number or a time is given. */
 const USUAL = 200;

@@ -2,6 +2,7 @@ import type { RuntimeStatus } from '../core/api/runtime.ts';
 import type { ModelsView, ModelTest, ModelView, SetupResult } from '../core/api/views.ts';
 import { CliError, oneLine, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
+import { table } from './table.ts';
 import { talk, type Talk } from './talk.ts';
 
 export interface ModelsFlags {
@@ -70,9 +71,9 @@ export function modelsText(view: ModelsView, tests: readonly ModelTest[]): strin
   return [
     whoAnswers(view),
     '',
-    ...table(['MODEL', 'TIERS', 'WINDOW', 'CAN', 'IN / CACHED / OUT', ''], rows),
+    ...table(withoutEmpty(['MODEL', 'TIERS', 'WINDOW', 'CAN', 'IN / CACHED / OUT', ''], rows)),
     '',
-    ...table(['PROVIDER', 'TYPE', 'FROM', 'KEY', 'AT', ''], places),
+    ...table(withoutEmpty(['PROVIDER', 'TYPE', 'FROM', 'KEY', 'AT', ''], places)),
     ...(read === '' ? [] : ['', read]),
   ].join('\n');
 }
@@ -109,15 +110,8 @@ function tokens({ window, assumed }: Pick<ModelView, 'window' | 'assumed'>): str
   return assumed === undefined ? '' : `${short(assumed)} assumed`;
 }
 
-/** Columns as wide as their widest cell; a column without cells is left out. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+/** A column without cells is left out. */
+function withoutEmpty(head: readonly string[], rows: readonly (readonly string[])[]): string[][] {
   const used = head.map((_, at) => at).filter((at) => rows.some((row) => row[at] !== ''));
-  const lines = [head, ...rows].map((row) => used.map((at) => oneLine(row[at] ?? '', 300)));
-  const widths = used.map((_, at) => Math.max(...lines.map((line) => (line[at] ?? '').length)));
-  return lines.map((line) =>
-    line
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+  return [head, ...rows].map((row) => used.map((at) => oneLine(row[at] ?? '', 300)));
 }

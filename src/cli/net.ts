@@ -1,9 +1,9 @@
 import type { NetEntry, NetPage } from '../core/api/views.ts';
 import { oneLine, plain, type ExitCode, type Io } from './io.ts';
-import { sinceOf } from './log-filter.ts';
 import type { Options } from './options.ts';
+import { table } from './table.ts';
 import { talk } from './talk.ts';
-import { clockTime } from './time.ts';
+import { clockTime, sinceOf } from './time.ts';
 import { agentNamed, agentNames } from './unknown.ts';
 
 interface Flags {
@@ -39,11 +39,11 @@ export async function net(io: Io, options: Options, { agent, since, json }: Flag
   if (agent !== undefined && found.length === 0) agentNamed(await agentNames(gateway), agent);
   if (json) io.out(`${JSON.stringify({ sent: found })}\n`);
   else if (found.length === 0) io.out(`Nothing left over the network${from === null ? '' : ' since then'}.\n`);
-  else io.out(`${plain(table(found))}\n`);
+  else io.out(`${plain(callsText(found))}\n`);
   return 0;
 }
 
-function table(found: readonly NetEntry[]): string {
+function callsText(found: readonly NetEntry[]): string {
   const rows = found.map((each) => [
     clockTime(each.at),
     each.agent ?? '-',
@@ -53,9 +53,7 @@ function table(found: readonly NetEntry[]): string {
     `${size(each.bytesIn)} in`,
     each.outcome,
   ]);
-  const width = (column: number): number => Math.max(...rows.map((row) => (row[column] ?? '').length));
-  const widths = [0, 1, 2, 3, 4, 5].map(width);
-  const lines = rows.map((row) => oneLine(row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  '), 400));
+  const lines = table(rows).map((line) => oneLine(line, 400));
   const sum = (of: (each: NetEntry) => number): number => found.reduce((total, each) => total + of(each), 0);
   const failed = sum(({ outcome, calls = 1 }) => (outcome === 'ok' ? 0 : calls));
   const made = sum(({ calls = 1 }) => calls);

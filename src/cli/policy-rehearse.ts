@@ -2,8 +2,7 @@ import { resolve } from 'node:path';
 import type { ChangedDecision, Rehearsal } from '../trace/rehearse.ts';
 import type { PolicyPort } from './app-port.ts';
 import { oneLine, plain, type ExitCode, type Io } from './io.ts';
-import { sinceOf } from './log-filter.ts';
-import { clockTime } from './time.ts';
+import { clockTime, sinceOf } from './time.ts';
 
 /** Changes that a person reads at once. */
 const SHOWN = 50;

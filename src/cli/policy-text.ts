@@ -1,6 +1,7 @@
 import type { Explanation, Place, PolicyStats, RuleStats, Spoken } from '../core/api/policy.ts';
 import type { RuleMatch } from '../core/policy.ts';
 import { oneLine } from './io.ts';
+import { table } from './table.ts';
 import { duration } from './time.ts';
 
 export const placeText = (place: Place | null): string =>
@@ -52,11 +53,8 @@ export function statsText({ runs, asks, per100, rules }: PolicyStats): string {
     shortly(medianMs),
     shortly(p90Ms),
   ]);
-  const table = [['rule', 'asked', 'approved', 'denied', 'unanswered', 'median', 'p90'], ...rows];
-  const widths = (table[0] ?? []).map((_, column) => Math.max(...table.map((row) => (row[column] ?? '').length)));
-  const lines = table.map((row) =>
-    row.map((cell, at) => (at === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  '),
-  );
+  const head = ['rule', 'asked', 'approved', 'denied', 'unanswered', 'median', 'p90'];
+  const lines = table([head, ...rows], (column) => column > 0);
   return [
     `${runs} ${runs === 1 ? 'run' : 'runs'}, ${asks} ${asks === 1 ? 'question' : 'questions'}${per100 === null ? '' : `: ${per100} per 100 runs`}.`,
     ...(rules.length === 0 ? [] : lines),

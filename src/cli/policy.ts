@@ -5,9 +5,9 @@ import { unknownText } from '../core/text/unknown.ts';
 import type { PolicyPort } from './app-port.ts';
 import { CliError, plain, type ExitCode, type Io } from './io.ts';
 import type { Options } from './options.ts';
-import { sinceOf } from './log-filter.ts';
 import { explanationText, statsText } from './policy-text.ts';
 import { talk } from './talk.ts';
+import { sinceOf } from './time.ts';
 
 export interface PolicyFlags {
   labels?: string;

@@ -1,3 +1,6 @@
+import { readMoment } from '../core/time/wall.ts';
+import { CliError } from './io.ts';
+
 /** `2026-11-23 08:15 UTC`: by the clock of a zone, that of this machine unless given, which it names. */
 export function clockTime(at: number, timeZone?: string): string {
   const format = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'short', timeZone });
@@ -24,4 +27,17 @@ export function duration(ms: number): string {
     .filter(([count]) => count > 0)
     .map(([count, unit]) => `${count} ${unit}`)
     .join(' ');
+}
+
+const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `10m`, `2h`, `3d` before now, or a date and time as ISO 8601. Milliseconds since the epoch. */
+export function sinceOf(text: string, now: number): number {
+  const ago = /^(\d{1,9})([smhd])$/.exec(text);
+  if (ago) return now - Number(ago[1]) * (UNITS[ago[2] ?? ''] ?? 0);
+  const isDay = readMoment(text.slice(0, 10)) !== null;
+  // A day alone would begin as that of Greenwich, and with its hour here.
+  const date = isDay ? Date.parse(text.length === 10 ? `${text}T00:00` : text) : Number.NaN;
+  if (!Number.isNaN(date)) return date;
+  throw new CliError(`Invalid --since "${text}". Give 30s, 10m, 2h or 3d, or a date such as 2026-11-23T08:15.`);
 }

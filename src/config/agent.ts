@@ -87,6 +87,20 @@ function checkTools(tools: readonly string[], known: readonly string[], source: 
   });
 }
 
+const accountProblems = (
+  given: readonly string[],
+  known: readonly string[],
+  source: YamlSource,
+  file: string,
+): Problem[] =>
+  given.flatMap((name, index) => {
+    if (known.includes(name)) return [];
+    const path = ['accounts', index];
+    const there = known.length === 0 ? 'It has none' : `Known: ${listed(known)}`;
+    const said = `names the account "${name}", which is not under accounts in ruche.yaml. ${there}.${didYouMean(name, known)}`;
+    return [problem(file, source.lineOf(path), path.join('.'), said)];
+  });
+
 const onlyNarrow = (path: readonly (string | number)[], key: string): string | null =>
   path[0] === 'rules' && key === 'allow'
     ? 'is not possible here: the rules of an agent may only narrow (ask, deny); put what is allowed in ruche.yaml'
@@ -128,10 +142,11 @@ export function parseAgent(
     (found.severity === 'warning' ? warnings : problems).push(found);
   const wrongChain = checkChain(value.escalation, known);
   if (wrongChain !== null) problems.push(problem(file, source.lineOf(['escalation']), 'escalation', wrongChain));
+  problems.push(...accountProblems(value.accounts ?? [], known.accounts ?? [], source, file));
   const sandbox = sandboxOf(value, known.sandboxes, source, file, known.sandbox);
   problems.push(...sandbox.problems);
   const timed = readSchedules(value.schedules ?? [], source, file);
-  const triggered = readTriggers(value.triggers ?? [], source, file);
+  const triggered = readTriggers(value.triggers ?? [], source, file, value.accounts ?? []);
   problems.push(...timed.problems, ...triggered.problems);
   const runner = known.tools.find(({ usualFor }) => usualFor === 'commands')?.name;
   if (runner !== undefined && !tools.includes(runner))
@@ -157,6 +172,7 @@ export function parseAgent(
       ...(value.routing === undefined ? {} : { routing: value.routing }),
       tools: [...new Set(tools)].filter((tool) => all.includes(tool)),
       ...(value.skills === undefined ? {} : { skills: [...new Set(value.skills)].sort() }),
+      ...(value.accounts === undefined ? {} : { accounts: [...new Set(value.accounts)].sort() }),
       rules: rules.map(toRule),
       network: value.network === undefined ? null : reachesOf(value.network),
       ...(sandbox.choice === undefined ? {} : { sandbox: sandbox.choice }),

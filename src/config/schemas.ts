@@ -8,6 +8,7 @@ import { casesSchema } from './policy-cases.ts';
 import { networkSchema } from './network-schema.ts';
 import { budgetSchema, networkBudgetSchema } from './budget-schema.ts';
 import { channelName, channelSchema, type Messenger } from './channels.ts';
+import { accountName, accountSchema, type AccountType } from './accounts.ts';
 import { CHAIN_NAME, chainSchema } from './escalation-schema.ts';
 import { agentRoutingSchema, routingSchema } from './routing-schema.ts';
 import { quietSchema } from './quiet.ts';
@@ -173,7 +174,6 @@ const binding = z
 export const SETTINGS_LATER = [
   'budgets',
   'calendar',
-  'mail',
   'mcp',
   'memory',
   'owners',
@@ -182,7 +182,7 @@ export const SETTINGS_LATER = [
   'store',
   'triggers',
 ] as const;
-export const TOOLS_LATER = ['browser', 'calendar', 'mail', 'memory'] as const;
+export const TOOLS_LATER = ['browser', 'calendar', 'memory'] as const;
 
 const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodUnknown>> =>
   Object.fromEntries(
@@ -192,6 +192,13 @@ const later = <Name extends string>(names: readonly Name[]): Record<Name, z.ZodO
 /** What a channel holds beside its name is for its messenger to say. */
 const channels = <Entry extends z.ZodType>(entry: Entry) =>
   z.record(channelName, entry).describe('Messengers, by a name that sessions and the record use.').optional();
+
+/** What an account holds is for its type to say. */
+const accounts = <Entry extends z.ZodType>(entry: Entry) =>
+  z
+    .record(accountName, entry)
+    .describe('Servers with mail and the like, by a name that agents list under accounts.')
+    .optional();
 
 /** What a provider holds is for its kind to say. */
 const models = <Entry extends z.ZodType>(provider: Entry) =>
@@ -223,6 +230,7 @@ const models = <Entry extends z.ZodType>(provider: Entry) =>
 const settings = z.strictObject({
   models: models(z.unknown()),
   channels: channels(z.record(z.string(), z.unknown())),
+  accounts: accounts(z.record(z.string(), z.unknown())),
   bindings: z
     .array(binding)
     .max(1000)
@@ -403,6 +411,11 @@ export const agentSchema = z.strictObject({
     .max(100)
     .describe('Skills the agent may use: folders of skills/, or bundled ones (`ruche skills list`).')
     .optional(),
+  accounts: z
+    .array(accountName)
+    .max(100)
+    .describe('Accounts of ruche.yaml that the agent may use; none unless given.')
+    .optional(),
   escalation: CHAIN_NAME.describe(
     'The chain of ruche.yaml for what waits for a person; owner unless given.',
   ).optional(),
@@ -413,9 +426,11 @@ export const agentSchema = z.strictObject({
 /** JSON Schemas for editors, by file name. */
 export function editorSchemas({
   messengers,
+  accounts: types,
   providers,
 }: {
   messengers: readonly Messenger[];
+  accounts: readonly AccountType[];
   providers: readonly ProviderKind[];
 }): Record<string, unknown> {
   const make = (schema: z.ZodType, title: string): unknown => ({
@@ -423,8 +438,12 @@ export function editorSchemas({
     title,
   });
   const entry = z.union(messengers.map((each) => channelSchema(each)));
+  const account = z.union(types.map((each) => accountSchema(each)));
   return {
-    'ruche.schema.json': make(settingsSchema(providers).extend({ channels: channels(entry) }), 'ruche.yaml'),
+    'ruche.schema.json': make(
+      settingsSchema(providers).extend({ channels: channels(entry), accounts: accounts(account) }),
+      'ruche.yaml',
+    ),
     'agent.schema.json': make(agentSchema, 'Front matter of an AGENT.md'),
     'policy-cases.schema.json': make(casesSchema, 'Cases of ruche policy test'),
   };

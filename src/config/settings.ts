@@ -16,6 +16,7 @@ import type { ToolName } from '../core/ports/tool.ts';
 import { SETTINGS_LATER, settingsSchema } from './schemas.ts';
 import { didYouMean } from '../core/text/unknown.ts';
 import { listed, validate } from './validate.ts';
+import { accountsOf, type AccountType } from './accounts.ts';
 import { networkBudgetOf } from './budget-schema.ts';
 import { chainsOf } from './chains.ts';
 import { channelsOf, type Messenger } from './channels.ts';
@@ -57,6 +58,8 @@ export interface Known {
   providerKinds: readonly ProviderKind[];
   tools: readonly ToolName[];
   messengers: readonly Messenger[];
+  /** Kinds of accounts; none unless given. */
+  accountTypes?: readonly AccountType[];
   /** What confines commands, the strictest first. */
   sandboxes: readonly SandboxName[];
   /** Channels beside those of `ruche.yaml`, and those that a secret alone makes. */
@@ -66,7 +69,9 @@ export interface Known {
 }
 
 /** The same for an agent: `providers` are all there are. */
-export interface KnownToAgent extends Omit<Known, 'messengers' | 'channels' | 'providerKinds'> {
+export interface KnownToAgent extends Omit<Known, 'messengers' | 'channels' | 'accountTypes' | 'providerKinds'> {
+  /** Accounts of `ruche.yaml`. */
+  accounts?: readonly string[];
   /** Chains of escalation that it may name. */
   chains: readonly string[];
   /** Whom its schedules and triggers may tell. */
@@ -189,6 +194,30 @@ const providersOf = (all: NonNullable<NonNullable<Given['models']>['providers']>
     ...(given.timeout === undefined ? {} : { timeoutMs: readDuration(given.timeout) ?? 0 }),
   }));
 
+function tierProblems(
+  { light = [], standard = [], strong = [] }: NonNullable<Given['models']>,
+  named: ReadonlySet<string>,
+  source: YamlSource,
+  file: string,
+): Problem[] {
+  return Object.entries({ light, standard, strong }).flatMap(([tier, refs]) =>
+    refs.flatMap((ref, index) => {
+      const name = ref.slice(0, ref.indexOf('/'));
+      if (named.has(name)) return [];
+      const path = ['models', tier, index];
+      const said = `names the provider "${name}", which is not among models.providers (${listed(named)}).${didYouMean(name, named)}`;
+      return [problem(file, source.lineOf(path), path.join('.'), said)];
+    }),
+  );
+}
+
+/** What the network is joined with. */
+function connectionsOf(source: YamlSource, file: string, { messengers, accountTypes = [] }: Known) {
+  const { channels, problems } = channelsOf(source, file, messengers);
+  const { accounts, problems: wrong } = accountsOf(source, file, accountTypes);
+  return { channels, accounts: accounts.length === 0 ? {} : { accounts }, problems: [...problems, ...wrong] };
+}
+
 /**
  * Reads `ruche.yaml`. `settings` is null if there is an error; every problem names file, line and key. An empty file
  * means the defaults.
@@ -203,7 +232,7 @@ export function parseSettings(
   const source = parseYaml(decoded.text, file);
   if (source.problems.length > 0) return { settings: null, problems: source.problems };
   const { value, problems } = validate(settingsSchema(known.providerKinds), source, file);
-  const { channels, problems: others } = channelsOf(source, file, known.messengers);
+  const { channels, accounts, problems: others } = connectionsOf(source, file, known);
   problems.push(...others);
   const warnings = laterKeys(source, file, SETTINGS_LATER);
   if (!value) return { settings: null, problems: [...problems, ...warnings] };
@@ -214,15 +243,7 @@ export function parseSettings(
     if (standIn !== undefined && !providers.some((provider) => provider.name === name))
       providers.push({ name, type, baseUrl: null, apiKey: null });
   const named = new Set([...providers.map((provider) => provider.name), ...known.providers]);
-  const tiers = { light: value.models?.light, standard: value.models?.standard, strong: value.models?.strong };
-  for (const [tier, refs] of Object.entries(tiers))
-    for (const [index, ref] of (refs ?? []).entries()) {
-      const name = ref.slice(0, ref.indexOf('/'));
-      if (named.has(name)) continue;
-      const path = ['models', tier, index];
-      const said = `names the provider "${name}", which is not among models.providers (${listed(named)}).${didYouMean(name, named)}`;
-      problems.push(problem(file, source.lineOf(path), path.join('.'), said));
-    }
+  problems.push(...tierProblems(value.models ?? {}, named, source, file));
   const routing = value.models?.routing;
   if (routing) problems.push(...routingProblems(routing, ['models', 'routing'], named, { source, file }));
   const rules = value.policy?.rules ?? [];
@@ -249,11 +270,12 @@ export function parseSettings(
       escalation: chains.chains,
       ...(quiet === null ? {} : { quiet: quiet.quiet }),
       providers,
-      tiers: tiersOf(tiers),
+      tiers: tiersOf(value.models ?? {}),
       ...askingOf(value.models),
       rules: rules.map(toRule),
       ...(value.policy?.contacts === undefined ? {} : { contacts: value.policy.contacts }),
       channels,
+      ...accounts,
       bindings: (value.bindings ?? []).map(({ channel = null, chat = null, agent }) => ({ channel, chat, agent })),
       checks: [...new Set(value.checks)],
       compaction: compactionOf(value.compaction),

@@ -35,6 +35,15 @@ export const triggerSchema = z
       .max(200)
       .describe('message: a text with * and ? that the message must fit, small or capital letters alike.')
       .optional(),
+    account: smallName
+      .describe('mail.received: only mail of this account; of all accounts of the agent unless given.')
+      .optional(),
+    folder: name.describe('mail.received: only mail in this folder.').optional(),
+    from: glob.describe('mail.received: only mail from this address; * and ? may be used.').optional(),
+    addressee: glob.describe('mail.received: only mail to or copied to this address; * and ? may be used.').optional(),
+    subject: glob.describe('mail.received: only mail with this subject; * and ? may be used.').optional(),
+    attachment: glob.describe('mail.received: only mail with a file of this name, such as *.pdf.').optional(),
+    list: glob.describe('mail.received: only mail of this mailing list, by its List-Id.').optional(),
     tool: name.describe('approval.waiting: only calls of this tool.').optional(),
     hook: smallName.describe('webhook: its name, as in POST /hooks/<name>.').optional(),
     auth: z.enum(HOOK_KINDS).describe('webhook: how the sender proves who it is. There is none without.').optional(),

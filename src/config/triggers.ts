@@ -23,6 +23,10 @@ const KEYS: Readonly<
   message: { may: ['channel', 'sender', 'pattern', 'agent'], must: [] },
   webhook: { may: ['hook', 'auth', 'secret', 'window'], must: ['hook', 'auth', 'secret'] },
   'approval.waiting': { may: ['agent', 'tool'], must: [] },
+  'mail.received': {
+    may: ['account', 'folder', 'from', 'addressee', 'subject', 'attachment', 'list'],
+    must: [],
+  },
 };
 const FILTERS = [...new Set(Object.values(KEYS).flatMap(({ may }) => may))];
 
@@ -31,6 +35,7 @@ export function readTriggers(
   given: readonly TriggerEntry[],
   source: YamlSource,
   file: string,
+  accounts: readonly string[] = [],
 ): { triggers: Trigger[]; problems: Problem[] } {
   const problems: Problem[] = [];
   const triggers = given.map((each, index) => {
@@ -41,7 +46,11 @@ export function readTriggers(
     if (given.slice(0, index).some((other) => other.name === each.name))
       add('name', `"${each.name}" names an earlier trigger already`);
     check(each, add);
-    return toTrigger(each);
+    if (each.on === 'mail.received' && accounts.length === 0)
+      add('on', 'hears nothing: the agent has no account; list one under accounts');
+    else if (each.account !== undefined && each.on === 'mail.received' && !accounts.includes(each.account))
+      add('account', `"${each.account}" is not among the agent's accounts: ${accounts.join(', ')}`);
+    return toTrigger(each, accounts);
   });
   for (const [index, { source: own }] of triggers.entries())
     if (own.on === 'webhook' && hookAuth(triggers.slice(0, index + 1), own.hook) === 'ambiguous')
@@ -86,11 +95,11 @@ function check(given: TriggerEntry, add: (key: string, said: string) => void): v
   if (read?.ok === false) add('when', read.error);
 }
 
-function toTrigger(given: TriggerEntry): Trigger {
+function toTrigger(given: TriggerEntry, accounts: readonly string[]): Trigger {
   const { name, when, debounce, each, limit, task, run } = given;
   return {
     name,
-    source: sourceOf(given),
+    source: sourceOf(given, accounts),
     when: when ?? null,
     debounce: readDuration(debounce ?? '') ?? 0,
     // Left out where it is not wanted: a rule that reads as it did before counts as the same.
@@ -101,7 +110,7 @@ function toTrigger(given: TriggerEntry): Trigger {
   };
 }
 
-function sourceOf(given: TriggerEntry): TriggerSource {
+function sourceOf(given: TriggerEntry, accounts: readonly string[]): TriggerSource {
   const { on, path, agent = null, queue = null, tool = null } = given;
   switch (on) {
     case 'file.landed':
@@ -120,6 +129,20 @@ function sourceOf(given: TriggerEntry): TriggerSource {
     }
     case 'approval.waiting':
       return { on, agent, tool };
+    case 'mail.received': {
+      const {
+        account,
+        folder = null,
+        from = null,
+        addressee = null,
+        subject = null,
+        attachment = null,
+        list = null,
+      } = given;
+      // Those of the agent now: what it is not let into, it does not hear of.
+      const heard = account === undefined ? [...accounts].sort() : [account];
+      return { on, accounts: heard, folder, from, addressee, subject, attachment, list };
+    }
     default:
       return { on, queue, agent };
   }

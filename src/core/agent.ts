@@ -32,6 +32,8 @@ export interface Agent {
   tools: readonly string[];
   /** Names of the skills it may use, as `AGENT.md` lists them. */
   skills?: readonly string[];
+  /** Accounts of `ruche.yaml` that it may use. */
+  accounts?: readonly string[];
   rules: readonly Rule[];
   /** The only places it reaches; null: what the rules say. */
   network: readonly Reach[] | null;
@@ -123,6 +125,17 @@ export interface ChannelSettings {
   settings: Readonly<Record<string, unknown>>;
 }
 
+/** A server, and the secrets by which it lets us in. */
+export interface AccountSettings {
+  /** Of small letters, digits and `-`. */
+  name: string;
+  /** What it is, by the type it declares. */
+  type: string;
+  /** References such as `secret:office`, by their key. */
+  secrets: Readonly<Record<string, string>>;
+  settings: Readonly<Record<string, unknown>>;
+}
+
 /** Ties a chat to an agent. */
 export interface Binding {
   /** Name of a channel; null: every one. */
@@ -170,6 +183,8 @@ export interface Settings {
   /** Globs of files that are private, beside memory. */
   privatePaths?: readonly string[];
   channels: readonly ChannelSettings[];
+  /** Absent: none. */
+  accounts?: readonly AccountSettings[];
   /** In order: the first that fits counts. One without channel and chat names the front desk. */
   bindings: readonly Binding[];
   /** Addresses on the web that the runtime looks at every few minutes, for the probes. */

@@ -88,20 +88,6 @@ export function spansAt(wall: number): Record<Exclude<BudgetWindow, 'task'>, str
   return { hour: `hour:${iso.slice(0, 13)}`, day: `day:${iso.slice(0, 10)}`, month: `month:${iso.slice(0, 7)}` };
 }
 
-/** Where the window of a moment on the wall begins and ends, on the wall. */
-export function windowBounds(window: Exclude<BudgetWindow, 'task'>, wall: number): { from: number; to: number } {
-  const at = new Date(wall);
-  const [year, month, day, hour] = [at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate(), at.getUTCHours()];
-  switch (window) {
-    case 'hour':
-      return { from: Date.UTC(year, month, day, hour), to: Date.UTC(year, month, day, hour + 1) };
-    case 'day':
-      return { from: Date.UTC(year, month, day), to: Date.UTC(year, month, day + 1) };
-    case 'month':
-      return { from: Date.UTC(year, month), to: Date.UTC(year, month + 1) };
-  }
-}
-
 const UNITS: Readonly<Record<Exclude<Meter, 'usd'>, string>> = {
   tokens: 'tokens',
   calls: 'model calls',

@@ -20,7 +20,7 @@ export interface Wait {
 /**
  * What happened, by type. Bodies hold ids, labels, sizes and hashes; what people and models said is in blobs.
  * Streams: `conv:<agent>/<session>`, `run:<run>`, `task:<task>`, `schedule:<agent>/<name>`, `trigger:<agent>/<name>`,
- * `triggers`, `hook:<name>/<delivery>`, `matter:<matter>`, `escalation:<escalation>`, `grant:<grant>`, `endorsement:<endorsement>`, `workspace`, `agents`, `secrets`, `gateway`.
+ * `triggers`, `hook:<name>/<delivery>`, `account:<account>/<folder>`, `matter:<matter>`, `escalation:<escalation>`, `grant:<grant>`, `endorsement:<endorsement>`, `workspace`, `agents`, `secrets`, `gateway`.
  */
 export type Body =
   | AgreedBody
@@ -194,6 +194,26 @@ export type Body =
   | { type: 'triggers.seen'; data: { upTo: number; main: string | null } }
   /** `delivery`: the sender's name for it. `content`: what was sent, with the name of the event. */
   | { type: 'webhook.received'; data: { hook: string; delivery: string; content: BlobRef } }
+  // accounts: streams of their own, `account:<account>/<folder>`
+  /** `mail`: its id. `content`: what triggers know of it (`MailFacts`). */
+  | { type: 'mail.received'; data: { account: string; folder: string; mail: string; content: BlobRef } }
+  /**
+   * Every mail up to this UID has been taken in. Mails that came before `from` (milliseconds, by the server) were there already, and
+   * so were those of that very second whose fingerprints are in `edge`. `anew`: the server has numbered the folder anew, and up
+   * to this UID there may be mails that were taken in under another one.
+   */
+  | {
+      type: 'mail.seen';
+      data: {
+        account: string;
+        folder: string;
+        validity: string;
+        uid: number;
+        from: number;
+        edge: string[];
+        anew?: number;
+      };
+    }
   // run
   | {
       type: 'run.started';
@@ -285,8 +305,8 @@ export type Body =
         task: string | null;
       };
     }
-  /** The owner has raised the limit of this window by so much; 0: has refused to. */
-  | { type: 'budget.answered'; data: { account: string; raised: number; approval: string; by: string } }
+  /** The owner has raised the limit of this window by so much; 0: has refused to; null: it was looked at again without an answer. */
+  | { type: 'budget.answered'; data: { account: string; raised: number | null; approval: string; by: string } }
   /** What this model cost from `since` until this event counts by these prices, in USD for a million tokens. */
   | { type: 'price.corrected'; data: { model: string; since: number; price: ModelPrice } }
   | {

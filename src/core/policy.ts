@@ -74,6 +74,8 @@ export interface CallFacts {
   method?: string;
   /** Who is told something: `CHANNEL:ADDRESS`. */
   to?: string;
+  /** The account it uses; null: those of the agent, whichever. */
+  account?: string | null;
   /** True if it only asks a person: nothing happens but that. */
   question?: boolean;
   /** True if it leaves the house or cannot be undone; unless given, what a tool of effect `send` does and what contacts a URL. */
@@ -93,6 +95,8 @@ export interface PolicyFacts {
   agentRules: readonly Rule[];
   /** Tools of the agent; another one is denied. */
   tools: readonly string[];
+  /** Accounts of the agent; another one is denied. None unless given. */
+  accounts?: readonly string[];
   /** Where the agent may go; null means that only the rules decide. */
   network: readonly Reach[] | null;
   /** True if `network` also gives leave: the agent has a list of its own. That of `ruche.yaml` alone only bounds. */
@@ -131,7 +135,7 @@ export interface DecisionRecord {
   /** Commit of the files that governed. */
   config: string;
   call: PolicyCall;
-  facts: Omit<PolicyFacts, 'rules' | 'agentRules' | 'tools' | 'network' | 'leave' | 'settingsNetwork'>;
+  facts: Omit<PolicyFacts, 'rules' | 'agentRules' | 'tools' | 'accounts' | 'network' | 'leave' | 'settingsNetwork'>;
 }
 
 export interface Decision {

@@ -23,6 +23,8 @@ export interface SkillText {
   /** One line. */
   description: string;
   needs: SkillNeeds;
+  /** Tools of the runtime that come with it; only a bundled skill brings any. */
+  tools?: readonly string[];
   /** How its makers would install what it needs, a line each. Shown, never run. */
   install: readonly string[];
   license: string | null;

@@ -19,7 +19,18 @@ export type TriggerSource =
   | { on: 'run.failed'; agent: string | null }
   | { on: 'message'; channel: string | null; sender: string | null; pattern: string | null; agent: string | null }
   | { on: 'webhook'; hook: string; auth: HookAuth }
-  | { on: 'approval.waiting'; agent: string | null; tool: string | null };
+  | { on: 'approval.waiting'; agent: string | null; tool: string | null }
+  /** Everything but `folder` may be a glob. */
+  | {
+      on: 'mail.received';
+      accounts: readonly string[];
+      folder: string | null;
+      from: string | null;
+      addressee: string | null;
+      subject: string | null;
+      attachment: string | null;
+      list: string | null;
+    };
 
 export type TriggerOn = TriggerSource['on'];
 
@@ -60,6 +71,19 @@ export const TRIGGER_FIELDS: Readonly<Record<TriggerOn, readonly string[]>> = {
   message: ['text', 'channel', 'sender', 'agent', 'session', 'task'],
   webhook: ['hook', 'name', 'delivery', 'body'],
   'approval.waiting': ['approval', 'tool', 'run', 'task', 'agent'],
+  'mail.received': [
+    'mail',
+    'account',
+    'folder',
+    'from',
+    'to',
+    'subject',
+    'date',
+    'attachments',
+    'list',
+    'automatic',
+    'authentic',
+  ],
 };
 
 /** Facts that hold what is in them at any depth: no field of theirs is known beforehand. */
@@ -176,7 +200,9 @@ export function sourceText(source: TriggerSource): string {
   if (source.on === 'file.landed') return `file.landed ${source.paths.join(', ')}`;
   if (source.on === 'webhook') return `webhook ${source.hook} (${source.auth.kind})`;
   const { on, ...filters } = source;
-  const said = Object.entries(filters).flatMap(([name, value]) => (value === null ? [] : [`${name}: ${value}`]));
+  const said = Object.entries(filters).flatMap(([name, value]) =>
+    value === null ? [] : [`${name}: ${[value].flat().join(', ')}`],
+  );
   return [on, ...said].join(' ');
 }
 

@@ -139,6 +139,9 @@ const WORDS: Words = {
   'trigger.paused': () => 'is paused',
   'trigger.resumed': () => 'is resumed',
   'triggers.seen': (data) => `triggers have seen the journal up to ${data.upTo}`,
+  'mail.received': (data, say) => `mail ${data.mail} came in${say(data.content)}`,
+  'mail.seen': (data) =>
+    `has followed ${data.account} ${data.folder} up to ${data.validity}.${data.uid}${data.anew ? ', which its server has numbered anew' : ''}`,
   'webhook.received': (data) => `received a webhook on ${data.hook} (delivery ${data.delivery})`,
   'main.moved': (data) =>
     `found main moved to ${short(data.to)} ${data.by === 'person' ? 'by a commit' : 'from elsewhere'}`,
@@ -196,9 +199,11 @@ const WORDS: Words = {
   'budget.met': (data) =>
     `reached the budget (${accountIdText(data.account)}), ${amount(data.spent)} of ${amount(data.limit)} spent: ${data.action}${data.to === null ? '' : ` to ${data.to}`}`,
   'budget.answered': (data) =>
-    data.raised > 0
-      ? `raised the budget (${accountIdText(data.account)}) by ${amount(data.raised)}`
-      : `did not raise the budget (${accountIdText(data.account)})`,
+    data.raised === null
+      ? `went on at the budget (${accountIdText(data.account)}) without a raise`
+      : data.raised > 0
+        ? `raised the budget (${accountIdText(data.account)}) by ${amount(data.raised)}`
+        : `did not raise the budget (${accountIdText(data.account)})`,
   'price.corrected': (data) =>
     `corrected the price of ${data.model} since ${time(data.since)}: ${data.price.input} in, ${data.price.output} out`,
   'gateway.started': (data) =>
@@ -247,6 +252,7 @@ function wordsIn(value: unknown): string {
 }
 
 const LIGHT: ReadonlySet<EventType> = new Set([
+  'mail.seen',
   'net.sent',
   'triggers.seen',
   'task.queued',

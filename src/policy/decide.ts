@@ -65,7 +65,15 @@ function look(call: PolicyCall, facts: PolicyFacts): { seen: Seen; limits: Decis
   const command = call.command === undefined ? null : seeCommand(call.command);
   const seen = { call, paths, command, target, facts };
   if (target !== null) limits.push(...networkLimits(seen, target, facts));
+  limits.push(...accountLimits(call, facts));
   return { seen, limits };
+}
+
+function accountLimits({ account }: PolicyCall, { accounts = [] }: PolicyFacts): Decision[] {
+  if (account === undefined || (account === null ? accounts.length > 0 : accounts.includes(account))) return [];
+  const which =
+    account === null ? 'The agent has no account here' : `${shown(account)} is not among the agent's accounts here`;
+  return [builtin('deny', 'agent-accounts', `${which}.`)];
 }
 
 function networkLimits(seen: Seen, target: Target, facts: PolicyFacts): Decision[] {
@@ -132,6 +140,8 @@ function byDefault(part: Part, seen: Seen, facts: PolicyFacts): Decision {
     return isOwner(seen.call, facts)
       ? builtin('allow', 'tell-owner', 'The owner may always be told something.')
       : builtin('ask', 'tell-other', `${shown(seen.call.to)} is not an owner of this network.`);
+  if (seen.call.account !== undefined && (effect === 'read' || effect === 'write'))
+    return builtin('allow', 'agent-accounts', 'The agent may read and sort what is in its accounts.');
   return question === true && effect === 'read'
     ? builtin('allow', 'question', 'Asking the person is always possible.')
     : builtin('ask', 'unknown', `No rule speaks of ${shown(tool)}.`);

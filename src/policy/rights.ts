@@ -3,7 +3,10 @@ import { commonReach } from '../core/net/reach.ts';
 import type { PolicyFacts } from '../core/policy.ts';
 import { canonicalJson } from '../core/text/json.ts';
 
-type Rights = Pick<PolicyFacts, 'rules' | 'agentRules' | 'tools' | 'network' | 'leave' | 'settingsNetwork'>;
+type Rights = Pick<
+  PolicyFacts,
+  'rules' | 'agentRules' | 'tools' | 'accounts' | 'network' | 'leave' | 'settingsNetwork'
+>;
 
 /** What the files say of an agent's calls. A task has at most the rights of those who gave it: what narrows them narrows it. */
 export function rightsOf(
@@ -16,6 +19,7 @@ export function rightsOf(
     rules: settings.rules,
     agentRules: [agent, ...givers].flatMap(({ rules }) => rules),
     tools: commonTools(agent, givers),
+    ...commonAccounts(agent, givers),
     network: [settings.network ?? null, agent.network, ...givers.map(({ network }) => network)].reduce(commonReach),
     leave: agent.network !== null,
     ...(settings.network === undefined ? {} : { settingsNetwork: settings.network }),
@@ -24,6 +28,12 @@ export function rightsOf(
 
 const commonTools = (agent: Agent, givers: readonly Agent[]): string[] =>
   agent.tools.filter((tool) => givers.every(({ tools }) => tools.includes(tool)));
+
+/** An agent without any reads no mail by way of another one's. */
+const commonAccounts = ({ accounts }: Agent, givers: readonly Agent[]): Pick<PolicyFacts, 'accounts'> =>
+  accounts === undefined
+    ? {}
+    : { accounts: accounts.filter((name) => givers.every((giver) => giver.accounts?.includes(name) ?? false)) };
 
 /**
  * The agent as it works on a task of others: with the tools that all of them have, and its commands confined if theirs are.

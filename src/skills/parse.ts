@@ -65,7 +65,7 @@ export function parseSkill(bytes: Uint8Array, name: string): Parsed {
   const compatibility = word('compatibility');
   if ((compatibility?.length ?? 0) > MAX_COMPATIBILITY)
     say(warnings, 'compatibility', `is longer than the ${MAX_COMPATIBILITY} characters the format allows`);
-  const { needs, install } = readNeeds(front.values, (key, message) => say(warnings, key, message));
+  const { needs, install, tools } = readNeeds(front.values, (key, message) => say(warnings, key, message));
   if (front.body.trim() === '')
     warnings.push({ line: front.bodyLine, key: '', message: 'there is no text below the front matter' });
   if (errors.length > 0) return { text: null, errors, warnings };
@@ -76,6 +76,7 @@ export function parseSkill(bytes: Uint8Array, name: string): Parsed {
       name,
       description: description.slice(0, MAX_DESCRIPTION).toWellFormed(),
       needs,
+      ...(tools.length === 0 ? {} : { tools }),
       install,
       license,
       compatibility: shown,
@@ -88,7 +89,10 @@ export function parseSkill(bytes: Uint8Array, name: string): Parsed {
 type Warn = (key: string, message: string) => void;
 
 /** Of all namespaces, and of the top level, where some makers put it. */
-function readNeeds(values: ReadonlyMap<string, unknown>, warn: Warn): { needs: SkillNeeds; install: string[] } {
+function readNeeds(
+  values: ReadonlyMap<string, unknown>,
+  warn: Warn,
+): Pick<SkillText, 'needs'> & { install: string[]; tools: string[] } {
   const metadata = fromJson(values.get('metadata'));
   if (metadata !== undefined && metadata !== null && !isMap(metadata))
     warn('metadata', 'should be a map of keys; it is ignored');
@@ -109,7 +113,12 @@ function readNeeds(values: ReadonlyMap<string, unknown>, warn: Warn): { needs: S
   };
   for (const bin of [...needs.bins, ...needs.anyBins])
     if (!isProgram(bin)) warn('metadata', `"${bin}" cannot be the name of a program, so it is never found`);
-  return { needs, install: unique(sources.flatMap((source) => recipes(source.get('install')))).slice(0, MAX_LIST) };
+  const own = isMap(metadata) ? fromJson(metadata.get('ruche')) : null;
+  return {
+    needs,
+    install: unique(sources.flatMap((source) => recipes(source.get('install')))).slice(0, MAX_LIST),
+    tools: isMap(own) ? unique(listOf(own.get('tools'))) : [],
+  };
 }
 
 export const isProgram = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9_.+-]*$/.test(name);

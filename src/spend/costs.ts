@@ -1,9 +1,9 @@
 import type { BudgetState, CostDesk, CostReport, CostRow, CostsBy, PriceCorrection } from '../core/api/costs.ts';
-import { costBy, type Spender, spansAt, windowBounds } from '../core/budget.ts';
+import { costBy, type Spender, spansAt } from '../core/budget.ts';
 import type { EventOf } from '../core/event.ts';
 import { runOfStream } from '../core/ids.ts';
 import type { Spend } from '../core/ports/spend.ts';
-import { openWall, type Wall } from '../core/time/wall.ts';
+import { wallOf, windowAt } from '../core/time/wall.ts';
 import { Corrections } from './ledger.ts';
 import type { SpendDeps } from './spending.ts';
 
@@ -84,15 +84,8 @@ const agentOf = ({ actor }: Told): string => actor.replace(/^agent:/, '');
 
 /** What the network costs and may cost, by the record. */
 export function openCosts({ store, clock, governance, zone, spend }: CostsDeps): CostDesk {
-  let known: { zone: string; wall: Wall } | null = null;
-  const wallNow = (): Wall => {
-    const named = zone();
-    const wall = known?.zone === named ? known.wall : openWall(named);
-    if (wall === null) throw new Error(`there is no time zone "${named}"`);
-    known = { zone: named, wall };
-    return wall;
-  };
-  const dayOf = (at: number): string => spansAt(wallNow().at(at)).day.slice('day:'.length);
+  const wall = wallOf(zone);
+  const dayOf = (at: number): string => spansAt(wall().at(at)).day.slice('day:'.length);
   const nameOf = async (by: CostsBy, each: Priced): Promise<string> => {
     const { event } = each;
     if (by === 'model') return `${event.data.provider}/${event.data.model}`;
@@ -102,16 +95,10 @@ export function openCosts({ store, clock, governance, zone, spend }: CostsDeps):
     const spender = run === null ? null : await spend.ofRun(run);
     return by === 'task' ? (spender?.root ?? 'no task') : (spender?.person ?? 'no person');
   };
-  const monthOf = (now: number): { from: number; to: number } => {
-    const wall = wallNow();
-    const { from, to } = windowBounds('month', wall.at(now));
-    const shift = wall.at(now) - now;
-    return { from: wall.instant(from) ?? from - shift, to: wall.instant(to) ?? to - shift };
-  };
   return {
     async report({ by, since }): Promise<CostReport> {
       const now = clock.now();
-      const month = monthOf(now);
+      const month = windowAt('month', now, wall());
       const from = since ?? month.from;
       const all = await pricedSince(store, Math.min(from, month.from, now - DAYS * DAY));
       const rows = new Map<string, CostRow>();

@@ -8,7 +8,6 @@ import {
   NOTICE_AT,
   spansAt,
   type Spender,
-  windowBounds,
 } from '../core/budget.ts';
 import type { Event } from '../core/event.ts';
 import { runOfStream, runStream, taskStream } from '../core/ids.ts';
@@ -18,9 +17,9 @@ import type { Hold, Reached, Spend } from '../core/ports/spend.ts';
 import type { Store } from '../core/ports/store.ts';
 import { addressOf, OWNER, placeOf } from '../core/recipient.ts';
 import { putJson } from '../core/records/json-blob.ts';
-import { answeredKey, matterRaised, settledBy } from '../core/records/matter.ts';
+import { answeredKey, budgetAbout, matterRaised, settledBy } from '../core/records/matter.ts';
 import type { Task } from '../core/task.ts';
-import { openWall, type Wall } from '../core/time/wall.ts';
+import { type Wall, wallOf, windowAt } from '../core/time/wall.ts';
 import { accountsOf, type Needs, needsOf } from './accounts.ts';
 import { amountsOf, Ledger } from './ledger.ts';
 import { readLedger } from './past.ts';
@@ -65,10 +64,11 @@ export class Spending implements Spend {
   readonly #told = new Set<string>();
   readonly #ended = new Set<string>();
   #day = '';
-  #wall: { zone: string; wall: Wall } | null = null;
+  readonly #wall: () => Wall;
 
   constructor(deps: SpendDeps) {
     this.#deps = deps;
+    this.#wall = wallOf(deps.zone);
     deps.onCommitted((events) => {
       if (this.#needs !== null) for (const event of events) this.#take(event);
     });
@@ -141,7 +141,7 @@ export class Spending implements Spend {
   asks = (account: Account, by: { task: string; approval: string }): void => this.#ledger.ask(accountId(account), by);
   refused = (account: Account): boolean => this.#ledger.refused(account);
 
-  answered(id: string, raised: number): void {
+  answered(id: string, raised: number | null): void {
     const answer = (): void => this.#ledger.answered(id, raised);
     answer();
     if (this.#reading !== null) this.#meanwhile.push(answer);
@@ -162,9 +162,7 @@ export class Spending implements Spend {
 
   until({ window }: Account): number | null {
     if (window === 'task') return null;
-    const wall = this.#wallNow();
-    const { to } = windowBounds(window, wall.at(this.#deps.clock.now()));
-    return wall.instant(to) ?? wall.instant(to + 3_600_000);
+    return windowAt(window, this.#deps.clock.now(), this.#wall()).to;
   }
 
   /** What is spent and what may be, for pages and commands; sums are as of now. */
@@ -223,7 +221,7 @@ export class Spending implements Spend {
 
   /** One matter for each limit and window, however many runs meet it and however often the process starts. */
   async #raise(what: string, text: string): Promise<void> {
-    const about = aboutOf(what);
+    const about = budgetAbout(what);
     if (this.#told.has(about)) return;
     this.#told.add(about);
     const { store, log } = this.#deps;
@@ -333,24 +331,11 @@ export class Spending implements Spend {
   }
 
   #from({ month, day, hour }: Needs, now: number): number {
-    const wall = this.#wallNow();
     const window = month ? 'month' : day ? 'day' : hour ? 'hour' : null;
-    if (window === null) return now;
-    const { from } = windowBounds(window, wall.at(now));
-    return wall.instant(from) ?? from - (wall.at(now) - now);
+    return window === null ? now : windowAt(window, now, this.#wall()).from;
   }
 
-  #wallNow(): Wall {
-    const zone = this.#deps.zone();
-    if (this.#wall?.zone !== zone) {
-      const wall = openWall(zone);
-      if (wall === null) throw new Error(`there is no time zone "${zone}"`);
-      this.#wall = { zone, wall };
-    }
-    return this.#wall.wall;
-  }
-
-  #spans = (at: number): ReturnType<typeof spansAt> => spansAt(this.#wallNow().at(at));
+  #spans = (at: number): ReturnType<typeof spansAt> => spansAt(this.#wall().at(at));
 
   #remember(run: string, by: Promise<Spender | null>): Promise<Spender | null> {
     this.#runs.set(run, by);
@@ -397,9 +382,6 @@ export class Spending implements Spend {
   }
 }
 
-/** What a matter is about, as part of its id. */
-const aboutOf = (what: string): string => what.replaceAll(/[^A-Za-z0-9.]+/g, '-');
-
 /** How long ago a matter of a month that has ended was raised, at most, in milliseconds. */
 const SETTLED_MS = 70 * 86_400_000;
 
@@ -408,7 +390,7 @@ async function settlePast(
   { store, clock, log }: Pick<SpendDeps, 'store' | 'clock' | 'log'>,
   now: readonly string[],
 ): Promise<void> {
-  const open = now.map(aboutOf);
+  const open = now.map(budgetAbout);
   try {
     for await (const event of store.read({ types: ['matter.raised'], reverse: true })) {
       if (event.type !== 'matter.raised' || event.data.kind !== 'budget') continue;

@@ -6,6 +6,7 @@ import type { Blobs, EventLog } from '../core/ports/store.ts';
 import { ownerAddresses } from '../core/recipient.ts';
 import { readJson } from '../core/records/json-blob.ts';
 import { grantRule } from '../core/standing.ts';
+import { seqBefore } from '../journal/since.ts';
 import { decide } from '../policy/decide.ts';
 import { rightsOf } from '../policy/rights.ts';
 
@@ -66,6 +67,8 @@ export interface Rehearsal {
   unjudged: { [why in Unjudged]?: { count: number; /** The first few. */ events: string[] } };
 }
 
+const TYPES = ['decision.made'] as const;
+
 /** Ids kept of what cannot be judged, for each reason. */
 const MOST_IDS = 5;
 
@@ -82,7 +85,7 @@ export async function rehearse(options: RehearseOptions): Promise<Rehearsal> {
     so.count += 1;
     if (so.events.length < MOST_IDS) so.events.push(event.id);
   };
-  for await (const event of store.read({ types: ['decision.made'], after: await seqBefore(store, since) })) {
+  for await (const event of store.read({ types: TYPES, after: await seqBefore(store, since, TYPES) })) {
     if (event.type !== 'decision.made' || event.at < since) continue;
     found.decisions += 1;
     const again = await decideAgain(options, event.data);
@@ -145,16 +148,6 @@ function under(
   const agent = governed.agents.get(name);
   if (agent === undefined) return null;
   return decide(call, { ...facts, ...rightsOf(governed, agent, senders), ...(owners === undefined ? {} : { owners }) });
-}
-
-/** Where to begin: events are in the order of their numbers, and a clock may jump. */
-async function seqBefore(store: Pick<EventLog, 'read'>, since: number): Promise<number> {
-  let first = Infinity;
-  for await (const { seq, at } of store.read({ types: ['decision.made'], reverse: true })) {
-    if (at < since) break;
-    first = seq;
-  }
-  return first === Infinity ? 0 : first - 1;
 }
 
 const MAX_ABOUT = 200;

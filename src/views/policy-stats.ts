@@ -4,6 +4,7 @@ import type { BlobRef } from '../core/blob.ts';
 import type { Blobs, EventLog } from '../core/ports/store.ts';
 import { readJson } from '../core/records/json-blob.ts';
 import { canonicalJson } from '../core/text/json.ts';
+import { seqBefore } from '../journal/since.ts';
 import { narrowest } from '../policy/explain.ts';
 
 /** Answers after which a rule that was never said no to only costs patience. */
@@ -47,7 +48,9 @@ export async function policyStats(
     return tally;
   };
   let runs = 0;
-  for await (const event of store.read({ types: TYPES, after: await seqBefore(store, since) })) {
+  // What was decided just before it was asked counts, too.
+  const after = await seqBefore(store, since - MINUTE, ['approval.asked', 'run.started']);
+  for await (const event of store.read({ types: TYPES, after })) {
     if (event.type === 'run.started' && event.at >= since) runs += 1;
     if (event.type === 'run.finished') forget(decided, event.stream);
     if (event.type === 'decision.made' && event.data.verdict === 'ask') {
@@ -133,14 +136,3 @@ function spareOf(
 const MINUTE = 60_000;
 
 const round = (number: number): number => Math.round(number * 10) / 10;
-
-/** Where to begin: events are in the order of their numbers, and a run that goes on began before. */
-async function seqBefore(store: Pick<EventLog, 'read'>, since: number): Promise<number> {
-  let first = Infinity;
-  for await (const { seq, at } of store.read({ types: ['approval.asked', 'run.started'], reverse: true })) {
-    // What was decided just before it was asked counts, too.
-    if (at < since - MINUTE) break;
-    first = seq;
-  }
-  return Math.max(0, Math.min(first, Number.MAX_SAFE_INTEGER) - 1);
-}

@@ -12,6 +12,7 @@ import type { ScheduleBook } from '../../src/core/schedule.ts';
 import { BUILTIN, openTools } from '../../src/app/builtin.ts';
 import { parseAgent } from '../../src/config/agent.ts';
 import type { AnyTool } from '../../src/core/ports/tool.ts';
+import type { MailAccess, ToolParts } from '../../src/core/ports/tool.ts';
 import { taskTool } from '../../src/tools/task.ts';
 import { anAgent, SETTINGS } from '../fakes/governance.ts';
 import { noEgress } from '../fakes/no-egress.ts';
@@ -27,6 +28,7 @@ test('system prompt and schemas of all default tools stay under 1,200 tokens, th
     checkouts: {} as Checkouts,
     egress: noEgress,
     book: {} as ScheduleBook,
+    accounts: {} as MailAccess,
     limits: SETTINGS.limits,
   });
   // What an agent has to name costs nothing where it is not named.
@@ -35,7 +37,7 @@ test('system prompt and schemas of all default tools stay under 1,200 tokens, th
   const schemas = toolSchemas(whole, tools);
   assert.deepEqual(
     BUILTIN.tools.map(({ name }) => name).filter((name) => !byDefault.includes(name)),
-    ['extract'],
+    ['extract', 'mail', 'mail_do'],
   );
   const prompt = systemPrompt(whole);
   const wire = schemas.map(({ name, description, input }) => ({
@@ -88,4 +90,14 @@ test('the prompt names the other agents and what they are for, to those who can 
   const long = promptOf(desk, ...many);
   assert.match(long, /- and 170 more, in agents\/$/);
   assert.ok(long.length - systemPrompt(desk).length < 4_000);
+});
+
+test('a tool that a skill brings costs its agent at most 120 tokens', () => {
+  const tools = openTools(BUILTIN, { limits: SETTINGS.limits } as ToolParts);
+  for (const name of ['mail', 'mail_do']) {
+    const { description, schema } = tools.get(name) ?? assert.fail(name);
+    const wire = { type: 'function', function: { name, description, parameters: schema } };
+    const tokens = encode(JSON.stringify(wire)).length;
+    assert.ok(tokens <= 120, `${name}: ${tokens} tokens`);
+  }
 });

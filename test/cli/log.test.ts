@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AppPort, ReadOnlyHome } from '../../src/cli/app-port.ts';
-import { eventFilter, sinceOf } from '../../src/cli/log-filter.ts';
+import { eventFilter } from '../../src/cli/log-filter.ts';
+import { sinceOf } from '../../src/cli/time.ts';
 import type { Event } from '../../src/core/event.ts';
 import type { ReadFrom } from '../../src/core/ports/store.ts';
 import { echo } from '../gateway/help.ts';

@@ -5,6 +5,7 @@ import type { Event } from '../../src/core/event.ts';
 import type { Task } from '../../src/core/task.ts';
 import { describe, isWeighty } from '../../src/journal/words.ts';
 import { newTask } from '../store/kit.ts';
+import { MAIL_ROWS } from './mail-rows.ts';
 import { MONEY_ROWS } from './money-rows.ts';
 import { type Rows, STANDING_ROWS } from './standing-rows.ts';
 
@@ -299,6 +300,7 @@ const TABLE: Rows = {
   },
   ...STANDING_ROWS,
   ...MONEY_ROWS,
+  ...MAIL_ROWS,
   'question.asked': {
     weighty: true,
     rows: [

@@ -181,7 +181,7 @@ test('a gate names what is missing, by programs of the sandbox’s path, names o
 
 test('the bundled skills are in order, without a warning or a flag', async () => {
   const bundled = await readBundled(join(import.meta.dirname, '../../skills'));
-  assert.deepEqual([...bundled.keys()], ['csv-report', 'meeting-minutes']);
+  assert.deepEqual([...bundled.keys()], ['csv-report', 'mail', 'meeting-minutes']);
   for (const [name, files] of bundled) {
     const { text, problems, flags } = judge(name, files, `skills/${name}`, bundled.keys());
     assert.deepEqual([problems, flags], [[], []], name);

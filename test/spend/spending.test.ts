@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Governance } from '../../src/core/agent.ts';
-import { type Budget, type Cost, type NetworkBudget, spansAt, windowBounds } from '../../src/core/budget.ts';
+import { type Budget, type Cost, type NetworkBudget, spansAt } from '../../src/core/budget.ts';
 import type { Event, NewEvent } from '../../src/core/event.ts';
 import { agentActor, runStream } from '../../src/core/ids.ts';
 import { type Hold, isReached } from '../../src/core/ports/spend.ts';
 import { systemRandom } from '../../src/platform/system.ts';
 import { openCosts } from '../../src/spend/costs.ts';
 import { Spending } from '../../src/spend/spending.ts';
+import { openWall, windowAt } from '../../src/core/time/wall.ts';
 import { openMemoryStore } from '../../src/store/memory/store.ts';
 import { anAgent, governing, SETTINGS } from '../fakes/governance.ts';
 import { quiet } from '../fakes/loop.ts';
@@ -248,7 +249,20 @@ test('bytes that left count for their agent, also those of before a start', asyn
 test('windows are those of the clock on the wall', () => {
   const wall = Date.UTC(2026, 11, 31, 23, 30);
   assert.deepEqual(spansAt(wall), { hour: 'hour:2026-12-31T23', day: 'day:2026-12-31', month: 'month:2026-12' });
-  assert.deepEqual(windowBounds('month', wall), { from: Date.UTC(2026, 11), to: Date.UTC(2027, 0) });
+  const paris = openWall('Europe/Paris');
+  assert.ok(paris !== null);
+  const now = Date.UTC(2026, 2, 31, 23, 30);
+  assert.deepEqual(windowAt('month', now, paris), { from: Date.UTC(2026, 2, 31, 22), to: Date.UTC(2026, 3, 30, 22) });
+});
+
+test('a window that would begin at an hour that a clock leaves out begins where the clock jumps', () => {
+  // In 2026 Cairo goes from 0:00 to 1:00 on 24 April.
+  const cairo = openWall('Africa/Cairo');
+  assert.ok(cairo !== null);
+  const jump = Date.UTC(2026, 3, 23, 22);
+  assert.equal(windowAt('day', jump - 60_000, cairo).to, jump);
+  assert.equal(windowAt('day', jump + 60_000, cairo).to, Date.UTC(2026, 3, 24, 21));
+  assert.equal(windowAt('day', jump + 60_000, cairo).from, jump);
 });
 
 test('a call that a kill has lost stands among the costs as budgets count it, one under way does not', async () => {

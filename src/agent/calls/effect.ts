@@ -190,6 +190,7 @@ export function toolContext(
       return `${channel}:${chat}`;
     },
     zone: () => zoneOf(deps, log.claim.task),
+    ...(facts.accounts === undefined ? {} : { accounts: facts.accounts }),
     signal: stops.cancel,
     boundary: deps.boundary,
     progress: (text) => deps.emit({ kind: 'tool.output', task, run, call: call.id, text: shown.push(text) }),

@@ -1,11 +1,11 @@
 import type { AgentTurn } from '../run/deps.ts';
-import { type ModelChoice, type ModelError, type ModelRequest, priced, type Purpose } from '../../core/model.ts';
+import type { ModelChoice, ModelError, ModelRequest, Purpose } from '../../core/model.ts';
 import { accountText } from '../../core/budget.ts';
 import type { Reached } from '../../core/ports/spend.ts';
-import type { Manifest } from '../run/blobs.ts';
-import { collectAnswer, estimateTokens, fitted, withoutSecrets } from './model-call.ts';
-import { begin, counted, payFor, settle } from './money.ts';
-import { type Routed, routeData, routeFor, routeUp } from './route.ts';
+import { askModel, recordAnswer, recordFailure } from './ask.ts';
+import { estimateTokens } from './model-call.ts';
+import { affordable, payFor } from './money.ts';
+import { type Routed, routeFor, routeUp } from './route.ts';
 
 /** Something that a model is asked beside the agent's own thinking. */
 export interface Aside {
@@ -31,16 +31,17 @@ export async function askAside(turn: AgentTurn, aside: Aside, signal: AbortSigna
     if (next !== undefined && next.window > first.window) route = larger;
   }
   while (route !== null) {
-    const said: { text: string } | { failed: string } = await askRoute(turn, aside, route, signal);
+    const payable = await affordable(turn, route);
+    const said: Said = 'code' in payable ? { failed: 'price' } : await askRoute(turn, aside, payable, signal);
     if ('text' in said) return said.text;
     route = routeUp(turn, route, `after:${said.failed}`);
   }
   return null;
 }
 
-type Asked = { text: string } | { failed: string };
+type Said = { text: string } | { failed: string };
 
-async function askRoute(turn: AgentTurn, aside: Aside, route: Routed, signal: AbortSignal): Promise<Asked> {
+async function askRoute(turn: AgentTurn, aside: Aside, route: Routed, signal: AbortSignal): Promise<Said> {
   const { deps, log } = turn;
   const { choices } = route;
   for (let [index, tries] = [0, 1]; ; tries += 1) {
@@ -66,49 +67,27 @@ async function askOnce(
   choice: ModelChoice,
   signal: AbortSignal,
 ): Promise<{ text: string } | { error: ModelError }> {
-  const { deps, log, worked } = turn;
-  const { provider, model } = choice;
+  const { log } = turn;
   const request = requestFor(choice);
   const messages = request.messages.map((message) => log.put(message));
   const [system, tools] = [log.putCommon(request.system).hash, log.putCommon(request.tools).hash];
-  const manifest: Manifest = { model, system, tools, messages, turnFrom: messages.length };
-  const common = { step: log.state.step + 1, purpose, provider, model };
-  const tokens = estimateTokens(request);
-  const prepared = { request, manifest, tokens, labels: log.state.labels };
+  const manifest = { system, tools, messages, turnFrom: messages.length };
+  const prepared = { request, manifest, tokens: estimateTokens(request), labels: log.state.labels };
   const paid = await payFor(turn, choice, prepared, signal, null);
   if (paid !== null && 'account' in paid) return { error: spentError(paid) };
-  const reserved = paid === null ? {} : { reserved: paid.hold.cost };
-  const called = { ...common, request: log.put(manifest), ...routeData(route, purpose), ...reserved };
-  log.emit({ type: 'model.called', data: called });
-  await begin(turn, paid);
-  const before = worked();
-  const by = { agent: log.state.agent, run: log.state.run };
-  const most = paid === null ? {} : { maxOutputTokens: paid.output };
-  const asked = { ...(await fitted(deps, request, choice)), model, by, ...most };
-  const said = withoutSecrets(await collectAnswer(choice, asked, signal, () => {}), deps.redact);
-  const outcome = counted(said, choice, prepared, { paid, state: null });
+  const asked = await askModel(turn, { purpose, choice, route, prepared, paid }, signal);
   // What is being stopped has not failed.
   signal.throwIfAborted();
-  const ms = worked() - before;
-  const cost = settle(turn, paid, choice, outcome);
-  const { message, finish, usage } = outcome;
+  const { error, message } = asked.outcome;
   const text = message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('\n');
-  const wrong = outcome.error === null ? (misfit?.(text) ?? null) : null;
-  const error = wrong === null ? outcome.error : misfitError(choice, wrong);
-  if (error === null) {
-    const answer = log.put(message);
-    const estimated = outcome.estimated === true ? { estimated: true as const } : {};
-    const data = { ...common, answer, finish, usage, ...estimated, ...priced(choice, usage), ms };
-    log.emit({ type: 'model.answered', data });
+  const wrong = error === null ? (misfit?.(text) ?? null) : null;
+  const failed = wrong === null ? error : misfitError(choice, wrong);
+  if (failed === null) {
+    recordAnswer(log, asked, choice);
     return { text };
   }
-  const partial = wrong === null ? null : log.put(message);
-  const spent = cost.tokens === 0 ? {} : { cost };
-  log.emit({
-    type: 'model.failed',
-    data: { ...common, error: error.kind, detail: log.put(error), partial, ms, ...spent },
-  });
-  return { error };
+  recordFailure(log, asked, failed);
+  return { error: failed };
 }
 
 const spentError = ({ account }: Reached): ModelError => ({

@@ -1,16 +1,14 @@
 import type { AgentDeps, AgentTurn, Turn } from '../run/deps.ts';
-import type { Cost } from '../../core/budget.ts';
 import { sentence } from '../../core/text/sentence.ts';
-import { priced, type ModelChoice, type ModelError } from '../../core/model.ts';
-import type { Route } from '../../core/routing.ts';
-import { collectAnswer, type Outcome, withoutSecrets, fitted, type Prepared, prepare } from './model-call.ts';
+import type { ModelChoice, ModelError } from '../../core/model.ts';
+import { prepare } from './model-call.ts';
 import { compact, mustCompact, restChoice, leaveOut, mayBeHistory, withoutHistory } from './compact.ts';
 import { type Conversation, note } from '../run/conversation.ts';
 import type { Failure } from '../run/state.ts';
-import type { Manifest } from '../run/blobs.ts';
 import type { RunLog } from '../run/log.ts';
-import { affordable, atLimit, begin, cheaper, counted, type Paid, payFor, settle, takeRaise } from './money.ts';
-import { isOwnFailing, type Routed, routeData, routeFor, routeUp } from './route.ts';
+import { type Asked, type Asking, askModel, recordAnswer, recordFailure } from './ask.ts';
+import { affordable, atLimit, cheaper, payFor, takeRaise } from './money.ts';
+import { isOwnFailing, type Routed, routeFor, routeUp } from './route.ts';
 import { scriptChoice, scriptUnable } from './script.ts';
 
 const CUT =
@@ -74,7 +72,7 @@ export async function think(turn: AgentTurn): Promise<Failure | 'park' | null> {
       [route, index, tries] = [lower, 0, 0];
       continue;
     }
-    const error = await callModel(turn, choice, prepared, { signal, shutdown: stops.shutdown, route, paid });
+    const error = await callModel(turn, { choice, prepared, route, paid }, { signal, shutdown: stops.shutdown });
     signal.throwIfAborted();
     if (error === null) {
       if (before !== null) await leaveOut(turn, before, conversation);
@@ -145,22 +143,11 @@ function failureOf(
 
 async function callModel(
   turn: Turn,
-  choice: ModelChoice,
-  prepared: Prepared,
-  { signal, shutdown, route, paid }: { signal: AbortSignal; shutdown: AbortSignal; route: Route; paid: Paid | null },
+  asking: Omit<Asking, 'purpose' | 'onDelta'>,
+  { signal, shutdown }: { signal: AbortSignal; shutdown: AbortSignal },
 ): Promise<ModelError | null> {
   const { deps, log } = turn;
-  const { provider, model } = choice;
-  const step = log.state.step + 1;
-  const manifest: Manifest = { ...prepared.manifest, model, tokens: prepared.tokens };
-  const reserved = paid === null ? {} : { reserved: paid.hold.cost };
-  const called = { step, purpose: 'turn' as const, provider, model, request: log.put(manifest), ...reserved };
-  log.emit({ type: 'model.called', data: { ...called, ...routeData(route, 'turn') } }, manifest, {
-    labels: prepared.labels,
-  });
-  await begin(turn, paid);
-  const { run, task } = log.state;
-  const before = turn.worked();
+  const { run, task, step } = log.state;
   // The second part of an answer is shown as one with the first.
   const { goesOn, begun } = log.state;
   const from = goesOn === null ? 0 : begun.length;
@@ -168,53 +155,33 @@ async function callModel(
   const show = (kind: 'text' | 'reasoning', text: string): void => {
     if (text === '') return;
     if (kind === 'reasoning') return deps.emit({ kind, task, run, text });
-    deps.emit({ kind, task, run, step: goesOn ?? step, offset, text });
+    deps.emit({ kind, task, run, step: goesOn ?? step + 1, offset, text });
     offset += text.length;
   };
-  const by = { agent: log.state.agent, run };
-  const most = paid === null ? {} : { maxOutputTokens: paid.output };
-  const request = { ...(await fitted(deps, prepared.request, choice)), model, by, ...most };
   const clean = { text: deps.redactPieces(), reasoning: deps.redactPieces() };
-  const answer = await collectAnswer(choice, request, signal, (kind, delta) => show(kind, clean[kind].push(delta)));
+  const onDelta = (kind: 'text' | 'reasoning', delta: string): void => show(kind, clean[kind].push(delta));
+  const asked = await askModel(turn, { ...asking, purpose: 'turn', onDelta }, signal);
   for (const kind of ['reasoning', 'text'] as const) show(kind, clean[kind].end());
-  const outcome = counted(withoutSecrets(answer, deps.redact), choice, prepared, { paid, state: log.state });
+  const { outcome } = asked;
   // What a process that goes down has cut off is no failure: the step is asked again after the start.
   if (outcome.error && shutdown.aborted) return outcome.error;
-  const cost = settle(turn, paid, choice, outcome);
-  return record(turn, outcome, { step, provider, model, ms: turn.worked() - before, paid: cost }, choice, () => {
-    if (offset > from) deps.emit({ kind: 'discard', task, run });
-  });
+  const error = record(turn, asked, asking.choice);
+  if (error !== null && offset > from) deps.emit({ kind: 'discard', task, run });
+  return error;
 }
 
-function record(
-  { deps, log }: Turn,
-  outcome: Outcome,
-  { paid, ...about }: { step: number; provider: string; model: string; ms: number; paid: Cost },
-  choice: ModelChoice,
-  discard: () => void,
-): ModelError | null {
-  const { message, finish, usage } = outcome;
+function record({ deps, log }: Turn, asked: Asked, choice: ModelChoice): ModelError | null {
+  const { outcome, call } = asked;
   const unread = outcome.written === true && timesSaid(log, WRITTEN) >= MAX_WRITTEN;
   const error = outcome.error ?? (unread ? UNREAD(choice) : null);
-  const common = { ...about, purpose: 'turn' as const };
   if (error) {
-    const partial = message.parts.length > 0 ? log.put(message) : null;
-    const spent = paid.tokens === 0 ? {} : { cost: paid };
-    log.emit({
-      type: 'model.failed',
-      data: { ...common, error: error.kind, detail: log.put(error), partial, ...spent },
-    });
-    discard();
+    recordFailure(log, asked, error);
     return error;
   }
-  const answer = log.put(message);
   // Once, and only where a step is left for it: else the first part is all there is.
-  const mayGoOn = log.state.goesOn === null && about.step < deps.governance().settings.limits.steps;
-  const goesOn = finish === 'length' && !outcome.dropped && mayGoOn;
-  const estimated = outcome.estimated === true ? { estimated: true as const } : {};
-  const cost = { usage, ...estimated, ...priced(choice, usage) };
-  const data = { ...common, answer, finish, ...cost, ...(goesOn ? { goesOn } : {}) };
-  log.emit({ type: 'model.answered', data }, message);
+  const mayGoOn = log.state.goesOn === null && call.step < deps.governance().settings.limits.steps;
+  const goesOn = outcome.finish === 'length' && !outcome.dropped && mayGoOn;
+  recordAnswer(log, asked, choice, goesOn);
   const told = outcome.dropped ? CUT : goesOn ? GO_ON : outcome.written === true ? WRITTEN : null;
   if (told !== null) log.emit({ type: 'note.added', data: { note: log.put(note(told)) } });
   return null;

@@ -4,11 +4,13 @@ import type { Effect } from '../event.ts';
 import type { Field } from '../extract.ts';
 import type { Change, FileEntry, Files } from '../files.ts';
 import type { Json } from '../text/json.ts';
+import type { MailReader } from '../mail.ts';
 import type { Label } from '../labels.ts';
 import type { CallFacts, KeptRecord } from '../policy.ts';
 import type { TaskCall } from '../task.ts';
 import type { ScheduleBook } from '../schedule.ts';
 import type { Egress, EgressGrant } from './egress.ts';
+import type { Mailbox } from './mailbox.ts';
 import type { Net } from './net.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { Checkouts } from './workspace.ts';
@@ -51,6 +53,8 @@ export interface ToolContext {
   readBy(command: string): CommandReads;
   /** What closes text from outside in this call: its author cannot guess it, and a resumed call has the same. */
   mark: string;
+  /** Accounts that this call may use; none unless given. */
+  accounts?: readonly string[];
   signal: AbortSignal;
   boundary: Boundary;
   /** Called with pieces of output while the tool works; they go to listeners, never to the journal. */
@@ -119,12 +123,20 @@ export function usualTool(tools: ReadonlyMap<string, ToolName>, use: NonNullable
   return [...tools.values()].find(({ usualFor }) => usualFor === use)?.name ?? use;
 }
 
+/** Mail for tools. Nothing is connected or loaded before it is asked for. */
+export interface MailAccess {
+  /** Rejects with an AccountError. */
+  mailbox(account: string): Promise<Mailbox>;
+  reader(): Promise<MailReader>;
+}
+
 /** What tools may need of the machine. */
 export interface ToolParts {
   sandbox: Sandbox;
   checkouts: Checkouts;
   egress: Egress;
   book: ScheduleBook;
+  accounts: MailAccess;
   limits: Settings['limits'];
 }
 

@@ -36,6 +36,19 @@ export function openWall(zone: string): Wall | null {
   };
 }
 
+/** The wall of a zone that may become another one: opened again only then, for that costs as much as a commit. */
+export function wallOf(zone: () => string): () => Wall {
+  let opened: { zone: string; wall: Wall } | null = null;
+  return () => {
+    const named = zone();
+    if (opened?.zone === named) return opened.wall;
+    const wall = openWall(named);
+    if (wall === null) throw new Error(`there is no time zone "${named}"`);
+    opened = { zone: named, wall };
+    return wall;
+  };
+}
+
 function formatOf(zone: string): Intl.DateTimeFormat | null {
   if (!/^[A-Za-z]/.test(zone)) return null;
   const numeric = { year: 'numeric', month: 'numeric', day: 'numeric' } as const;
@@ -83,10 +96,24 @@ export function momentText(instant: number, zone: string, wall: Wall): string {
   return `${WEEKDAYS[shown.getUTCDay()]} ${day} ${time.slice(0, 5)} (${zone === 'UTC' ? zone : `${zone}, ${ahead}`})`;
 }
 
-/** When the day of an instant began in a zone: the first moment of it where its midnight was skipped. */
-export function dayBegan(zone: string, instant: number): number {
-  const wall = openWall(zone) ?? UTC;
-  const at = wall.at(instant);
-  const midnight = Math.floor(at / DAY) * DAY;
-  return wall.instant(midnight) ?? midnight - (at - instant);
+const HOUR = 3_600_000;
+
+/** When the hour, day or month of an instant begins and ends. Where a clock leaves out the time of a bound, it is where the clock jumps. */
+export function windowAt(window: 'hour' | 'day' | 'month', instant: number, wall: Wall): { from: number; to: number } {
+  const shown = wall.at(instant);
+  const at = new Date(shown);
+  const [year, month, day, hour] = [at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate(), at.getUTCHours()];
+  const when = (bound: number): number =>
+    wall.instant(bound) ?? wall.instant(bound + HOUR) ?? bound - (shown - instant);
+  switch (window) {
+    case 'hour':
+      return { from: when(Date.UTC(year, month, day, hour)), to: when(Date.UTC(year, month, day, hour + 1)) };
+    case 'day':
+      return { from: when(Date.UTC(year, month, day)), to: when(Date.UTC(year, month, day + 1)) };
+    case 'month':
+      return { from: when(Date.UTC(year, month)), to: when(Date.UTC(year, month + 1)) };
+  }
 }
+
+/** When the day of an instant began in a zone. */
+export const dayBegan = (zone: string, instant: number): number => windowAt('day', instant, openWall(zone) ?? UTC).from;

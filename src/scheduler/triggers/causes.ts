@@ -41,6 +41,7 @@ const CAUSES: Partial<Record<EventType, readonly TriggerOn[]>> = {
   'webhook.received': ['webhook'],
   'approval.asked': ['approval.waiting'],
   'config.held': ['approval.waiting'],
+  'mail.received': ['mail.received'],
 };
 
 export const CAUSE_TYPES = Object.keys(CAUSES) as EventType[];
@@ -53,6 +54,18 @@ export function commitOf(event: Event): string | null {
   if (event.type === 'landing.finished' || event.type === 'person.committed') return event.data.commit;
   return event.type === 'main.moved' ? event.data.to : null;
 }
+
+/** What is left of a mail that was erased. */
+const NO_MAIL: Facts = {
+  from: '',
+  to: [],
+  subject: '',
+  date: '',
+  attachments: [],
+  list: '',
+  automatic: '',
+  authentic: false,
+};
 
 /** The cause that an event is; null if it is none. */
 export async function causeOf(deps: CauseDeps, event: Event): Promise<Cause | null> {
@@ -107,6 +120,11 @@ async function describeCause({ store, workspace }: CauseDeps, event: Event): Pro
       const { hook, delivery, content } = event.data;
       const said = (await readJson<Facts>(store, content)) ?? { name: '', body: null };
       return { on: 'webhook', facts: { ...said, hook, delivery }, labels: ['untrusted'] };
+    }
+    case 'mail.received': {
+      const { account, folder, mail, content } = event.data;
+      const said = (await readJson<Facts>(store, content)) ?? NO_MAIL;
+      return { on: 'mail.received', facts: { ...said, account, folder, mail }, labels: event.labels };
     }
     case 'approval.asked': {
       const { run, task } = await ofRun(store, event.stream);

@@ -41,6 +41,14 @@ function isHeard(source: Exclude<TriggerSource, { on: 'file.landed' }>, facts: F
     }
     case 'webhook':
       return source.hook === facts['hook'];
+    case 'mail.received': {
+      const { accounts, folder, from, addressee, subject, attachment, list } = source;
+      const any = (glob: string | null, name: string): boolean =>
+        glob === null || [facts[name]].flat().some((each) => said(glob, each));
+      const within = (accounts as readonly unknown[]).includes(facts['account']) && fits(folder, facts['folder']);
+      const about = any(from, 'from') && any(addressee, 'to') && any(subject, 'subject');
+      return within && about && any(attachment, 'attachments') && any(list, 'list');
+    }
     case 'approval.waiting':
       return fits(source.agent, facts['agent']) && fits(source.tool, facts['tool']);
     default:

@@ -21,7 +21,7 @@ import {
 } from './protected.ts';
 import { Scripts, hindrances } from './script-changes.ts';
 import { describeSkills, mayConcernSkills, type RawChange, type SkillViews } from './skill-changes.ts';
-import { pinnedOver, readSkills, type SkillSupport } from './skills.ts';
+import { pinnedOver, readSkills, type SkillSupport, withSkillTools } from './skills.ts';
 import { parseSettings, recipientsOf, type Known, type KnownToAgent } from '../../config/settings.ts';
 import { lostHooks } from '../../config/triggers.ts';
 import { lostQueues } from '../../config/queues.ts';
@@ -201,7 +201,14 @@ async function read(
   const all = [...problems, ...lost, ...odd, ...found.problems, ...skills.problems];
   return {
     ok: true,
-    governance: { commit, settings, agents, skills: skills.skills, scripts: NO_SCRIPTS, problems: all },
+    governance: {
+      commit,
+      settings,
+      agents: withSkillTools(agents, skills.skills, options.tools),
+      skills: skills.skills,
+      scripts: NO_SCRIPTS,
+      problems: all,
+    },
   };
 }
 
@@ -309,9 +316,9 @@ async function readAgents(
     const ids = ['AGENT.md', ...EXTRA_FILES]
       .map((file) => files.get(`${name}/${file}`))
       .map((e) => e && `${e.mode} ${e.oid}`);
-    const { providers, chains, recipients, sandbox = null } = known(options, settings);
+    const { providers, chains, accounts, recipients, sandbox = null } = known(options, settings);
     const told = recipients.channels.map(({ name: channel, type, owners }) => [channel, type, owners]);
-    const key = JSON.stringify([name, ids, providers, chains, told, sandbox]);
+    const key = JSON.stringify([name, ids, providers, chains, accounts, told, sandbox]);
     const agent = parsed.get(key) ?? (await readAgent(options, name, files, settings));
     used.set(key, agent);
     problems.push(...agent.problems);
@@ -350,6 +357,7 @@ async function readAgent(
 const known = (options: GovernanceOptions, settings: Settings): KnownToAgent => ({
   providers: [...new Set([...settings.providers.map((provider) => provider.name), ...options.providers])],
   chains: Object.keys(settings.escalation),
+  accounts: (settings.accounts ?? []).map(({ name }) => name),
   recipients: recipientsOf(settings.channels, options),
   ...(settings.sandbox === undefined ? {} : { sandbox: settings.sandbox }),
   tools: options.tools,

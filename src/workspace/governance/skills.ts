@@ -12,6 +12,7 @@ import {
 import type { Git } from '../../git/git.ts';
 import type { Objects } from '../../git/objects.ts';
 import type { Trees } from '../../git/trees.ts';
+import type { ToolName } from '../../core/ports/tool.ts';
 import type { SkillRules } from '../../core/ports/skill-rules.ts';
 import { didYouMean } from '../../core/text/unknown.ts';
 import { problem } from '../../config/yaml-source.ts';
@@ -158,4 +159,25 @@ export async function pinnedOver(
       if (mode !== '160000') changes.push({ path, mode: modeOf(mode), oid: null, was: oid });
   }
   return changes;
+}
+
+/** The tools that a bundled skill brings are the agent's as if its file named them. */
+export function withSkillTools(
+  agents: Map<string, Agent>,
+  skills: readonly Skill[],
+  known: readonly ToolName[],
+): Map<string, Agent> {
+  const brought = new Map(
+    skills.flatMap(({ name, source, tools }) => (source === 'bundled' && tools ? [[name, tools]] : [])),
+  );
+  if (brought.size === 0) return agents;
+  const names = known.map(({ name }) => name);
+  return new Map(
+    [...agents].map(([name, agent]) => {
+      const more = (agent.skills ?? [])
+        .flatMap((skill) => brought.get(skill) ?? [])
+        .filter((tool) => names.includes(tool));
+      return [name, more.length === 0 ? agent : { ...agent, tools: [...new Set([...agent.tools, ...more])] }];
+    }),
+  );
 }
