@@ -44,7 +44,12 @@ export async function succeed(turn: Turn): Promise<void> {
   const seen = await seenAtEnd(turn);
   await releaseWork(turn);
   endRun(log, 'done', null);
-  endTask(turn, ended, { status: 'done', content, messages: isQuiet(log) ? [] : [...log.state.messages, ...noted(log)], ...seen });
+  endTask(turn, ended, {
+    status: 'done',
+    content,
+    messages: isQuiet(log) ? [] : [...log.state.messages, ...noted(log)],
+    ...seen,
+  });
   await log.flush(true);
 }
 
