@@ -13,7 +13,7 @@ import { Schedules } from '../scheduler/schedules/schedules.ts';
 import { Dropped } from '../scheduler/triggers/saved-files.ts';
 import { Triggers } from '../scheduler/triggers/triggers.ts';
 import type { Trust } from '../trust/trust.ts';
-import type { Status } from './upkeep.ts';
+import { openRoom, type Status } from './upkeep.ts';
 
 export interface Clockwork {
   desks: Pick<RuntimeDeps, 'schedules' | 'triggers' | 'escalations'>;
@@ -70,11 +70,16 @@ export function openClockwork(
 
 function openEscalations(agents: AgentDeps, trust: Trust, channels: Channels): Escalations {
   const { store } = agents;
+  const lookForRoom = openRoom(agents);
   return new Escalations({
     ...agents,
     pending: (id) => pendingById(store, id),
     waiting: () => allPending(store),
-    deny: (approval, reason) => expire({ store, answerHeld: trust.answerHeld }, approval, reason),
+    async deny(approval, reason) {
+      // After a machine has slept, both may be due: a run that can go on is not ended.
+      await lookForRoom();
+      await expire({ store, answerHeld: trust.answerHeld }, approval, reason);
+    },
     unreachable: (channel) =>
       channels.has(channel) ? (channels.doing(channel)?.problem ?? null) : `the channel ${channel} is not configured`,
   });

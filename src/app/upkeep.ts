@@ -9,6 +9,10 @@ import { type CheckResult, lookAtChecks } from '../scheduler/upkeep/checks.ts';
 import { Night } from '../scheduler/upkeep/night.ts';
 import { Outages } from '../scheduler/upkeep/outages.ts';
 import { StatusFile } from '../scheduler/upkeep/status-file.ts';
+import { lookForRoom, type RoomDeps } from '../spend/room.ts';
+import { goOn } from '../pending/approve.ts';
+import { OpenMatters } from '../pending/pending.ts';
+import { TIERS } from '../core/model.ts';
 import { startTaskFiles } from '../scheduler/tasks/inbox.ts';
 import { parseTask } from '../tools/task.ts';
 
@@ -23,6 +27,8 @@ const CHECKS_MS = 300_000;
 const NIGHT_MS = 60_000;
 /** Milliseconds between two looks at whether work waits for a provider that is down. */
 const OUTAGES_MS = 10_000;
+/** Milliseconds between two looks at whether a limit has room again at which a run waits. */
+const ROOM_MS = 10_000;
 /** Milliseconds between two writings of how the runtime is. */
 const STATUS_MS = 30_000;
 
@@ -43,6 +49,22 @@ export function openStatus(adapters: Adapters, agents: AgentDeps, pauses: Pauses
     checks: [],
   };
   return status;
+}
+
+/** A look at whether limits have room again at which runs wait. */
+export function openRoom(agents: AgentDeps): () => Promise<void> {
+  const { store } = agents;
+  const matters = new OpenMatters(store);
+  const deps: RoomDeps = {
+    ...agents,
+    matters: () => matters.list(),
+    models: () =>
+      [...agents.governance().agents.values()].flatMap((agent) =>
+        [agent.model, ...TIERS].flatMap((model) => agents.models({ ...agent, model })),
+      ),
+    goOn: (approval, why) => goOn({ store }, approval, why),
+  };
+  return () => lookForRoom(deps);
 }
 
 /** Starts what goes on beside the runs, and ends with `parts`. */
@@ -69,6 +91,7 @@ export async function startUpkeep(
     every(DEADLINES_MS, () => noteMissedDeadlines(agents)),
     every(STATUS_MS, () => status.file.write()),
     every(OUTAGES_MS, () => outages.look()),
+    every(ROOM_MS, openRoom(agents)),
     every(CHECKS_MS, look),
     every(NIGHT_MS, async () => {
       await night.look();

@@ -305,8 +305,8 @@ export type Body =
         task: string | null;
       };
     }
-  /** The owner has raised the limit of this window by so much; 0: has refused to. */
-  | { type: 'budget.answered'; data: { account: string; raised: number; approval: string; by: string } }
+  /** The owner has raised the limit of this window by so much; 0: has refused to; null: it was looked at again without an answer. */
+  | { type: 'budget.answered'; data: { account: string; raised: number | null; approval: string; by: string } }
   /** What this model cost from `since` until this event counts by these prices, in USD for a million tokens. */
   | { type: 'price.corrected'; data: { model: string; since: number; price: ModelPrice } }
   | {

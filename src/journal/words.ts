@@ -199,9 +199,11 @@ const WORDS: Words = {
   'budget.met': (data) =>
     `reached the budget (${accountIdText(data.account)}), ${amount(data.spent)} of ${amount(data.limit)} spent: ${data.action}${data.to === null ? '' : ` to ${data.to}`}`,
   'budget.answered': (data) =>
-    data.raised > 0
-      ? `raised the budget (${accountIdText(data.account)}) by ${amount(data.raised)}`
-      : `did not raise the budget (${accountIdText(data.account)})`,
+    data.raised === null
+      ? `went on at the budget (${accountIdText(data.account)}) without a raise`
+      : data.raised > 0
+        ? `raised the budget (${accountIdText(data.account)}) by ${amount(data.raised)}`
+        : `did not raise the budget (${accountIdText(data.account)})`,
   'price.corrected': (data) =>
     `corrected the price of ${data.model} since ${time(data.since)}: ${data.price.input} in, ${data.price.output} out`,
   'gateway.started': (data) =>

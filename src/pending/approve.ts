@@ -6,7 +6,7 @@ import type { Store } from '../core/ports/store.ts';
 import type { AnswerResult } from '../core/api/runtime.ts';
 import type { CriticalValue } from '../core/policy.ts';
 import { putJson, readJson } from '../core/records/json-blob.ts';
-import { answeredKey, askedKey } from '../core/records/matter.ts';
+import { answeredKey, askedKey, LIMIT_CALL } from '../core/records/matter.ts';
 import {
   type Answering,
   type AskedAbout,
@@ -91,6 +91,12 @@ export async function approve(
   return also.grant === undefined ? result : { ...result, grant: also.grant };
 }
 
+/** Lets a run that waits for more money look at its limit again; nothing else is approved by itself. */
+export async function goOn({ store }: Pick<MailDeps, 'store'>, id: string, why: string): Promise<void> {
+  const asked = await store.byKey(askedKey(id));
+  if (asked?.type === 'approval.asked' && asked.data.call === LIMIT_CALL) await alone(store, asked, 'approve', why);
+}
+
 /** Calls of the kind that wait beside the one that was approved for the task: nobody is asked for each of them. */
 async function approveLike(deps: ApproveDeps, { stream, data }: EventOf<'approval.asked'>, by: string): Promise<void> {
   for (const wait of await openWaits(deps.store, runOfStream(stream) ?? ''))
@@ -102,10 +108,19 @@ async function approveLike(deps: ApproveDeps, { stream, data }: EventOf<'approva
 export async function expire(deps: Pick<MailDeps, 'store' | 'answerHeld'>, id: string, why: string): Promise<void> {
   const asked = await deps.store.byKey(askedKey(id));
   if (asked?.type === 'config.held') await deps.answerHeld(id, 'deny', 'runtime');
-  if (asked?.type !== 'approval.asked') return;
-  const reason = putJson(deps.store, { text: why }, asked.data.shown.subject);
-  const data = { approval: id, verdict: 'deny' as const, by: 'runtime', reason };
-  await settleWait(deps, asked, { type: 'approval.answered', data }, 'runtime', id);
+  if (asked?.type === 'approval.asked') await alone(deps.store, asked, 'deny', why);
+}
+
+async function alone(
+  store: Store,
+  asked: EventOf<'approval.asked'>,
+  verdict: ApprovalVerdict,
+  why: string,
+): Promise<void> {
+  const { approval, shown } = asked.data;
+  const reason = putJson(store, { text: why }, shown.subject);
+  const data = { approval, verdict, by: 'runtime', reason };
+  await settleWait({ store }, asked, { type: 'approval.answered', data }, 'runtime', approval);
 }
 
 /**

@@ -131,8 +131,13 @@ const callKey = ({ agent, tool }: Pick<CallKind, 'agent' | 'tool'>): string => `
 function canonicalValue(kind: EndorsedKind, value: string): string {
   const text = value.trim().normalize('NFC');
   if (kind === 'address') return text.toLowerCase();
-  const target = kind === 'url' ? parseTarget(text) : null;
-  return target?.ok === true ? target.target.url : text;
+  return kind === 'url' ? canonicalUrl(text) : text;
+}
+
+/** The part behind `#` stays: what is fetched never has it, but whoever follows a link takes it along. */
+function canonicalUrl(text: string, hash = URL.parse(text)?.hash ?? ''): string {
+  const parsed = parseTarget(text);
+  return parsed.ok ? parsed.target.url + hash : text;
 }
 
 const valueKey = (kind: EndorsedKind, value: string): string => `${kind}\n${canonicalValue(kind, value)}`;
@@ -204,8 +209,8 @@ function canonical({ name, value }: NamedValue): NamedValue {
     const path = workspacePath(value);
     return { name, value: path.ok ? path.path : value };
   }
-  const target = /^https?:/i.test(value) ? parseTarget(value) : null;
-  return { name, value: target?.ok === true ? target.target.url : value };
+  if (!/^https?:/i.test(value)) return { name, value };
+  return { name, value: canonicalUrl(value, name === 'url' ? '' : undefined) };
 }
 
 /** Names whose values a pattern cannot stand for: what follows in a command, or in all arguments, can be anything. */

@@ -35,7 +35,21 @@ export interface Vouchers {
 
 type Declared = Pick<AnyTool, 'critical' | 'ids' | 'texts' | 'service' | 'destroys'>;
 
-const LINK = /\b(?:[a-z][a-z0-9+.-]*:\/\/|www\.)[^\s<>"'`]+|\b[a-z0-9-]+(?:\.[a-z0-9-]+)+\/[^\s<>"'`]*/gi;
+const LABEL = String.raw`[\p{L}\p{N}_-]{1,63}`;
+const DOT = '[.\u3002\uff0e\uff61]';
+const REST = '[^\\s<>"\'`]';
+/**
+ * What a reader's program makes a link of: anything with a scheme, a host with something behind it, and a host of three names or more,
+ * the first of which may say anything.
+ */
+const LINK = new RegExp(
+  [
+    String.raw`\b(?:[a-z][a-z0-9+.-]{0,30}:[/\\]|(?:https?|mailto|sms|tel|tg|data):|www${DOT})${REST}+`,
+    String.raw`(?<![\p{L}\p{N}_-])${LABEL}(?:${DOT}${LABEL}){1,9}(?::\d{1,5})?(?:[/\\]${REST}*|[?#]${REST}+)`,
+    String.raw`(?<![\p{L}\p{N}_@-])(?<!@[\p{L}\p{N}_.-]{0,200})${LABEL}(?:${DOT}${LABEL}){1,9}${DOT}\p{L}{2,63}(?![\p{L}\p{N}_-])`,
+  ].join('|'),
+  'giu',
+);
 const LINK_END = /[.,;:!?)\]}*_]+$/;
 
 const linksIn = (text: string): string[] => (text.match(LINK) ?? []).map((link) => link.replace(LINK_END, ''));
@@ -79,7 +93,7 @@ export function standsIn(value: string, text: string): boolean {
 }
 
 function canonicalLink(link: string): string | null {
-  const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(link) ? link : `https://${link}`;
+  const whole = /^[a-z][a-z0-9+.-]*:[/\\]/i.test(link) ? link : `https://${link}`;
   return URL.canParse(whole) ? new URL(whole).href : null;
 }
 

@@ -40,8 +40,9 @@ export class Ledger {
     return account.limit + (this.#raised.get(accountId(account)) ?? 0);
   }
 
-  answered(id: string, raised: number): void {
+  answered(id: string, raised: number | null): void {
     this.#asked.delete(id);
+    if (raised === null) return;
     if (raised > 0) this.#raised.set(id, (this.#raised.get(id) ?? 0) + raised);
     else this.#refused.add(id);
   }

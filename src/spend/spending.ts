@@ -17,7 +17,7 @@ import type { Hold, Reached, Spend } from '../core/ports/spend.ts';
 import type { Store } from '../core/ports/store.ts';
 import { addressOf, OWNER, placeOf } from '../core/recipient.ts';
 import { putJson } from '../core/records/json-blob.ts';
-import { answeredKey, matterRaised, settledBy } from '../core/records/matter.ts';
+import { answeredKey, budgetAbout, matterRaised, settledBy } from '../core/records/matter.ts';
 import type { Task } from '../core/task.ts';
 import { type Wall, wallOf, windowAt } from '../core/time/wall.ts';
 import { accountsOf, type Needs, needsOf } from './accounts.ts';
@@ -141,7 +141,7 @@ export class Spending implements Spend {
   asks = (account: Account, by: { task: string; approval: string }): void => this.#ledger.ask(accountId(account), by);
   refused = (account: Account): boolean => this.#ledger.refused(account);
 
-  answered(id: string, raised: number): void {
+  answered(id: string, raised: number | null): void {
     const answer = (): void => this.#ledger.answered(id, raised);
     answer();
     if (this.#reading !== null) this.#meanwhile.push(answer);
@@ -221,7 +221,7 @@ export class Spending implements Spend {
 
   /** One matter for each limit and window, however many runs meet it and however often the process starts. */
   async #raise(what: string, text: string): Promise<void> {
-    const about = aboutOf(what);
+    const about = budgetAbout(what);
     if (this.#told.has(about)) return;
     this.#told.add(about);
     const { store, log } = this.#deps;
@@ -382,9 +382,6 @@ export class Spending implements Spend {
   }
 }
 
-/** What a matter is about, as part of its id. */
-const aboutOf = (what: string): string => what.replaceAll(/[^A-Za-z0-9.]+/g, '-');
-
 /** How long ago a matter of a month that has ended was raised, at most, in milliseconds. */
 const SETTLED_MS = 70 * 86_400_000;
 
@@ -393,7 +390,7 @@ async function settlePast(
   { store, clock, log }: Pick<SpendDeps, 'store' | 'clock' | 'log'>,
   now: readonly string[],
 ): Promise<void> {
-  const open = now.map(aboutOf);
+  const open = now.map(budgetAbout);
   try {
     for await (const event of store.read({ types: ['matter.raised'], reverse: true })) {
       if (event.type !== 'matter.raised' || event.data.kind !== 'budget') continue;

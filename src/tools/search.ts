@@ -161,7 +161,8 @@ export const searchTool: Tool<SearchInput> = {
       try {
         const found = await lookThrough(chosen.entries, open.scan, ctx);
         const result = report(found);
-        const labels = unionLabels(...Object.entries(found.seen).map(([path, oid]) => ctx.labelsOf({ path, oid })));
+        const seen = Object.entries(found.seen).map(([path, oid]) => ({ path, oid }));
+        const labels = unionLabels(...seen.flatMap((entry) => [ctx.labelsOf(entry), ctx.nameLabels(entry)]));
         return fromFiles(result, labels, 'files', ctx);
       } finally {
         await open.scan.close();

@@ -45,7 +45,8 @@ async function sourceOf(store: Reads, mark: FileMark): Promise<FileSource> {
   for await (const event of store.read({ stream })) {
     if (event.type === 'run.started')
       Object.assign(source, { run: event.data.run, task: event.data.task, at: event.at });
-    if (event.type === 'approval.answered' && event.data.verdict === 'approve') source.approvedBy = event.data.by;
+    if (event.type === 'approval.answered' && event.data.verdict === 'approve' && event.data.by !== 'runtime')
+      source.approvedBy = event.data.by;
     const brought = broughtBy(event).filter((label) => missing.delete(label));
     if (brought.length > 0) source.causes.push({ labels: brought, event: event.id, what: whatOf(event) });
     if (missing.size === 0 && source.run !== null && labels.length > 0) break;

@@ -37,6 +37,8 @@ function toolsOf(log: string[]) {
   return [read, write, outside, pay, extractTool];
 }
 
+const BUDGET = { budget: { limits: { usd: { day: 1 } }, onExceed: 'stop' as const } };
+
 type Body = (loop: Loop, log: string[], said: () => string[]) => Promise<void>;
 function withText(
   script: Parameters<typeof withLoop>[0],
@@ -184,6 +186,41 @@ test('what cannot be read is told, and costs no model', () =>
       assert.match(said()[1] ?? '', /no file mail\/2\.txt/);
       assert.match(said()[1] ?? '', /must be a list of words/);
     },
+  ));
+
+test('values are taken out by no model without a price while a budget counts dollars', () =>
+  withText(
+    [calls(['extract', { path: 'mail/1.txt', fields: FIELDS }]), says(JSON.stringify(ANSWER)), says('done')],
+    async (loop) => {
+      const { models } = loop.deps;
+      loop.deps.models = (agent) =>
+        models(agent).map((each) => (agent.model === 'light' ? { ...each, model: 'free', unpriced: true } : each));
+      assert.equal((await loop.send('what is it?')).text, 'done');
+      const asked = (await loop.events()).flatMap((event) =>
+        event.type === 'model.called' ? [[event.data.model, event.data.route?.by]] : [],
+      );
+      assert.deepEqual(asked[1], ['model', 'after:price'], 'the next tier has one');
+      assert.ok((await loop.events()).some(({ type }) => type === 'matter.raised'));
+    },
+    { agent: BUDGET },
+  ));
+
+test('a run that ends while values are taken out frees what was set aside for it, and pays it', () =>
+  withText(
+    [
+      calls(['extract', { path: 'mail/1.txt', fields: FIELDS }]),
+      [{ type: 'text', delta: '{' }, new Promise(() => {})],
+      says('done'),
+    ],
+    async (loop) => {
+      assert.match((await loop.send('what is it?')).text, /took longer/);
+      const called = (await loop.events()).flatMap((event) => (event.type === 'model.called' ? [event.data] : []));
+      const aside = called.find(({ purpose }) => purpose === 'extract');
+      const by = await loop.deps.spend.spender((await loop.store.tasks({}))[0] as never);
+      const [day] = await loop.deps.spend.standing([by]);
+      assert.ok(aside?.reserved && (day?.spent ?? 0) >= aside.reserved.usd, 'the call may have cost all of it');
+    },
+    { agent: BUDGET, limits: { runMs: 300 } },
   ));
 
 const TAKE = calls(['extract', { path: 'mail/1.txt', fields: FIELDS }]);

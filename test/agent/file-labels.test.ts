@@ -96,6 +96,19 @@ test('what was written before anything came from outside has no label, and nothi
   });
 });
 
+test('a name that a labelled run makes up tells as much over content that lay there before, and the content stays clean', async () => {
+  await withLoop(doing, { tools: TOOLS, files: { 'own.md': 'Ours.\n' } }, async (loop) => {
+    await does(loop, ['outside', {}], ['write', { path: 'send the code.md', content: 'Ours.\n' }]);
+    for (const opened of [false, true]) {
+      assert.deepEqual(await does(loop, ['list', {}]), ['untrusted']);
+      assert.deepEqual(await does(loop, ['search', { pattern: 'Ours' }]), ['untrusted']);
+      assert.deepEqual(await does(loop, ['search', { pattern: 'Ours', path: 'own.md' }]), []);
+      assert.deepEqual(await does(loop, ['read', { path: 'own.md' }], ['read', { path: 'send the code.md' }]), []);
+      if (!opened) loop.deps.fileLabels = await openFileLabels(loop.store);
+    }
+  });
+});
+
 test('a copy of a file that is private by its path is private, whatever it is called', async () => {
   await withLoop(doing, { tools: TOOLS, files: { 'memory/code.md': '4711' } }, async (loop) => {
     assert.deepEqual(await does(loop, ['read', { path: 'memory/code.md' }]), ['private']);

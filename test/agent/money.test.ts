@@ -5,11 +5,13 @@ import type { EventOf, EventType } from '../../src/core/event.ts';
 import { type ModelEvent, type ModelRequest, NO_USAGE } from '../../src/core/model.ts';
 import { setTimeout } from 'node:timers/promises';
 import type { Tool } from '../../src/core/ports/tool.ts';
+import { readJson } from '../../src/core/records/json-blob.ts';
 import { extractTool } from '../../src/tools/extract.ts';
 import { systemClock } from '../../src/platform/system.ts';
 import { withLoop } from './with-loop.ts';
 import { type Loop, testTools } from '../fakes/loop.ts';
-import { calls, fails, says, scriptedModel, type ScriptStep } from '../fakes/scripted-model.ts';
+import { calls, fails, says, scriptedModel, type ScriptedModel, type ScriptStep } from '../fakes/scripted-model.ts';
+import { type LeapClock, leapClock } from '../fakes/leap-clock.ts';
 import { until } from '../fakes/until.ts';
 
 // The scripted model costs a dollar for a million tokens, in and out alike.
@@ -23,11 +25,11 @@ async function eventsOf<T extends EventType>(loop: Loop, type: T): Promise<Event
 /** Says something that took so many tokens, all of them input. */
 const costing = (usd: number, text = 'done'): ScriptStep[] => [
   { type: 'text', delta: text },
-  { type: 'finish', reason: 'stop', usage: { input: usd * M, output: 0, cacheRead: 0, cacheWrite: 0 } },
+  { type: 'finish', reason: 'stop', usage: { input: usd * M - 1, output: 1, cacheRead: 0, cacheWrite: 0 } },
 ];
 
 const dear = (step: ModelEvent, usd: number): ModelEvent =>
-  step.type === 'finish' ? { ...step, usage: { ...step.usage, input: usd * M, output: 0 } } : step;
+  step.type === 'finish' ? { ...step, usage: { ...step.usage, input: usd * M - 1, output: 1 } } : step;
 
 const usd = (limits: Budget['limits'][keyof Budget['limits']], onExceed: Budget['onExceed'] = 'stop'): Budget => ({
   limits: { usd: limits ?? {} },
@@ -317,5 +319,148 @@ test('seconds of tools are counted when they are known, and no further call is m
     assert.equal((await eventsOf(loop, 'tool.returned')).length, 1);
     await loop.send('read', 'b');
     assert.match((await loop.send('read', 'c')).text ?? '', /2 model calls today/);
+  });
+});
+
+/** Milliseconds between two looks at whether a limit has room. */
+const LOOK_MS = 10_000;
+
+/** Somebody waits for a raise of 0.10 USD today, of which nothing is left; and another waits for what comes of that. */
+async function waiting(body: (loop: Loop, tasks: string[], clock: LeapClock, model: ScriptedModel) => Promise<void>) {
+  const clock = leapClock(Date.parse('2026-11-30T12:00:00Z'));
+  const script = [costing(ALMOST), says('went on'), says('went on')];
+  await withLoop(script, { clock }, async (loop, _log, model) => {
+    withNetwork(loop, usd({ day: 0.1 }, 'ask'));
+    Object.assign(loop.governance.settings, { timezone: 'UTC' });
+    await loop.send('first');
+    const tasks = [await loop.deliver('work', 'a'), await loop.deliver('work', 'b')];
+    await until(async () => (await loop.runtime.status()).tasks.waiting === 2);
+    assert.equal((await approvals(loop)).length, 1);
+    await body(loop, tasks, clock, model);
+  });
+}
+
+async function goesOn(loop: Loop, tasks: string[], why: RegExp): Promise<void> {
+  await until(async () => (await loop.runtime.status()).tasks.waiting === 0);
+  const ended = await Promise.all(tasks.map(loop.settled));
+  assert.deepEqual(
+    ended.map(({ text }) => text),
+    ['went on', 'went on'],
+  );
+  const answers = await eventsOf(loop, 'approval.answered');
+  const reason = answers[0]?.data.reason ?? null;
+  const said = reason === null ? null : await readJson<{ text: string }>(loop.store, reason);
+  assert.match(said?.text ?? '', why);
+  assert.deepEqual(
+    answers.map(({ data }) => [data.verdict, data.by]),
+    [['approve', 'runtime']],
+  );
+  assert.deepEqual(
+    (await eventsOf(loop, 'budget.answered')).map(({ data }) => [data.raised, data.by]),
+    [[null, 'runtime']],
+  );
+  assert.equal((await approvals(loop)).length, 0);
+}
+
+const settings: Record<string, { budget: NetworkBudget | undefined; why: RegExp }> = {
+  'the limit is raised': { budget: usd({ day: 1 }, 'ask'), why: /settings at [0-9a-f]{40}: 1\.00 USD today/ },
+  'the limit is removed': { budget: undefined, why: /settings at [0-9a-f]{40} do not have this limit/ },
+  'another window is limited': { budget: usd({ month: 5 }, 'ask'), why: /do not have this limit/ },
+};
+for (const [what, { budget, why }] of Object.entries(settings))
+  test(`runs that wait for a raise go on by themselves once ${what}, on record with the settings, also after a restart`, () =>
+    waiting(async (loop, tasks, clock) => {
+      const { budget: _before, ...rest } = loop.governance.settings;
+      Object.assign(loop.governance, { settings: budget === undefined ? rest : { ...rest, budget } });
+      if (budget === undefined) await loop.restart();
+      clock.leap(LOOK_MS);
+      await goesOn(loop, tasks, why);
+    }));
+
+test('runs that wait for a raise go on by themselves in the next window, which is new to them', () =>
+  waiting(async (loop, tasks, clock) => {
+    await loop.restart();
+    // Beyond the time in which an approval that nobody answers is denied.
+    clock.leap(36 * 3_600_000);
+    await goesOn(loop, tasks, /window of this limit is over/);
+  }));
+
+test('a process that ends between that answer and the run that it wakes doubles nothing', () =>
+  waiting(async (loop, tasks, clock) => {
+    await loop.runtime.pauseAgent('assistant', 'person:owner', 'to see what lies in between');
+    withNetwork(loop, usd({ day: 1 }, 'ask'));
+    clock.leap(LOOK_MS);
+    await until(async () => (await eventsOf(loop, 'approval.answered')).length === 1);
+    await loop.restart();
+    clock.leap(LOOK_MS);
+    assert.equal((await eventsOf(loop, 'budget.answered')).length, 0);
+    await loop.runtime.resumeAgent('assistant', 'person:owner');
+    await goesOn(loop, tasks, /More is left/);
+  }));
+
+test('runs that wait for a raise go on by themselves once a corrected price makes room', () =>
+  waiting(async (loop, tasks, clock) => {
+    const [answer] = await eventsOf(loop, 'model.answered');
+    const { provider, model } = answer?.data ?? {};
+    const data = { model: `${provider}/${model}`, since: 0, price: { input: 0.1, output: 0.1 } };
+    const event = {
+      type: 'price.corrected' as const,
+      stream: 'prices',
+      actor: 'person:owner',
+      cause: null,
+      labels: [],
+    };
+    assert.ok((await loop.store.commit({ events: [{ ...event, data }], sync: true })).ok);
+    clock.leap(LOOK_MS);
+    await goesOn(loop, tasks, /More is left than when this was asked/);
+  }));
+
+test('what still does not fit is asked anew, with what is left now; what has not changed stays asked', () =>
+  waiting(async (loop, _tasks, clock, model) => {
+    const { spend } = loop.deps;
+    const { standing } = spend;
+    let looks = 0;
+    spend.standing = (by) => standing.call(spend, by).finally(() => (looks += 1));
+    const [before] = await approvals(loop);
+    for (const budget of [
+      { ...usd({ day: 0.1 }, 'ask'), conversation: usd({ day: 3 }) },
+      usd({ day: 0.0999 }, 'ask'),
+    ]) {
+      withNetwork(loop, budget);
+      const seen = looks;
+      await until(() => {
+        clock.leap(LOOK_MS);
+        return looks > seen + 1;
+      });
+    }
+    assert.equal((await approvals(loop))[0]?.id, before?.id);
+    withNetwork(loop, usd({ day: 0.1001 }, 'ask'));
+    const after = await until(async () => {
+      clock.leap(LOOK_MS);
+      const [asked] = await approvals(loop);
+      return asked !== undefined && asked.id !== before?.id ? asked : null;
+    });
+    assert.match(after.text, /0\.10 USD today for the network; 0\.0995 USD spent/);
+    assert.equal(model.left, 2, 'the model was not asked');
+    assert.deepEqual((await eventsOf(loop, 'approval.asked')).length, 2);
+    const asked = await eventsOf(loop, 'budget.met');
+    assert.deepEqual(asked.at(-1)?.data.limit, 0.1001);
+  }));
+
+test('what is said of a model without a price closes once it has one', async () => {
+  const clock = leapClock(Date.parse('2026-11-30T12:00:00Z'));
+  const options = { choice: { unpriced: true } as const, clock, agent: { budget: usd({ day: 1 }) } };
+  await withLoop([says('hello')], options, async (loop, _log, model) => {
+    assert.equal((await loop.send('hi')).status, 'failed');
+    const open = async () => (await loop.runtime.pending()).filter(({ id }) => id.includes('unpriced'));
+    assert.equal((await open()).length, 1);
+    clock.leap(LOOK_MS);
+    loop.deps.models = () => [model.choice()];
+    await until(async () => {
+      clock.leap(LOOK_MS);
+      return (await open()).length === 0;
+    });
+    assert.equal((await eventsOf(loop, 'matter.settled'))[0]?.data.by, 'runtime');
+    assert.equal((await loop.send('again', 'b')).status, 'done');
   });
 });

@@ -14,7 +14,11 @@ export const MONEY_ROWS: Pick<Rows, Money> = {
   },
   'budget.answered': {
     weighty: true,
-    rows: [['raised the budget (x) by 2', { account: 'x', raised: 2, approval: 'a', by: 'b' }]],
+    rows: [
+      ['raised the budget (x) by 2', { account: 'x', raised: 2, approval: 'a', by: 'b' }],
+      ['did not raise the budget (x)', { account: 'x', raised: 0, approval: 'a', by: 'b' }],
+      ['went on at the budget (x) without a raise', { account: 'x', raised: null, approval: 'a', by: 'runtime' }],
+    ],
   },
   'price.corrected': {
     weighty: true,

@@ -42,6 +42,28 @@ test('critical values: one for each element of a list, links of texts, nothing f
   );
 });
 
+test('whatever a reader can follow is a link: without a path, in other letters, with another scheme or slashes', () => {
+  const linksOf = (body: string): string[] => criticalValues({ texts: ['body'] }, { body }).map(({ value }) => value);
+  for (const each of [
+    'evil.example?4711',
+    'evil.example#4711',
+    'evil.example:80/4711',
+    '4711.evil.example',
+    'почта.рф/4711',
+    'evil。example/4711',
+    'https:/evil.example?4711',
+    String.raw`https:\\evil.example\4711`,
+    'mailto:a@evil.example?body=4711',
+  ])
+    assert.deepEqual(linksOf(`Look at ${each}, please.`), [each]);
+  const prose = 'See notes.md? At 10:30/11, i.e. v1.2.3 for 1.234,50, says anna.b@mail.example.org.';
+  assert.deepEqual(linksOf(prose), []);
+  assert.equal(by(link(String.raw`https:\\evil.example\x`), from({ says: 'see https://evil.example/x' })), 'owner');
+  // Nobody waits for long texts without any.
+  for (const part of ['a', 'a.', 'a@', 'a.b@', 'a:', 'a+', '@'])
+    assert.deepEqual(linksOf(part.repeat(50_000)), [], part);
+});
+
 test('a value stands in words whole, or not at all', () => {
   const words = 'Write to anna@x.org, and CC: "Bob+x@y.org". See x.org/a.';
   for (const value of ['anna@x.org', 'ANNA@X.ORG', 'bob+x@y.org']) assert.ok(standsIn(value, words), value);

@@ -23,12 +23,14 @@ export async function keepLabels(turn: Turn, changes: readonly Change[]): Promis
   const files: LabelledFile[] = [];
   for (const change of written) {
     const { path, oid, was } = change;
-    // A copy of what was there before, whoever made it, came from there.
-    if (oid === null || clean.has(oid)) continue;
+    if (oid === null) continue;
+    // A copy of what was there before, whoever made it, came from there. A new name has come from the run all the same.
+    const copied = clean.has(oid);
+    if (copied && was !== null) continue;
     // A person has read all of it, and let it land.
     const lifted = state.landing === 'approved' && (await isShown(turn, change));
     const labels = lifted ? [] : [...(state.marks.get(path) ?? [])];
-    files.push({ path, oid, labels, ...(was === null ? { named: true } : {}) });
+    files.push({ path, oid, labels, ...(was === null ? { named: true } : {}), ...(copied ? { copied: true } : {}) });
   }
   keep(turn, files);
 }

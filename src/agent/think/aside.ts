@@ -4,7 +4,7 @@ import { accountText } from '../../core/budget.ts';
 import type { Reached } from '../../core/ports/spend.ts';
 import { askModel, recordAnswer, recordFailure } from './ask.ts';
 import { estimateTokens } from './model-call.ts';
-import { payFor } from './money.ts';
+import { affordable, payFor } from './money.ts';
 import { type Routed, routeFor, routeUp } from './route.ts';
 
 /** Something that a model is asked beside the agent's own thinking. */
@@ -31,7 +31,8 @@ export async function askAside(turn: AgentTurn, aside: Aside, signal: AbortSigna
     if (next !== undefined && next.window > first.window) route = larger;
   }
   while (route !== null) {
-    const said: Said = await askRoute(turn, aside, route, signal);
+    const payable = await affordable(turn, route);
+    const said: Said = 'code' in payable ? { failed: 'price' } : await askRoute(turn, aside, payable, signal);
     if ('text' in said) return said.text;
     route = routeUp(turn, route, `after:${said.failed}`);
   }

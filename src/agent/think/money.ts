@@ -9,7 +9,7 @@ import {
   type Usage,
 } from '../../core/model.ts';
 import { type Hold, isReached, type Reached } from '../../core/ports/spend.ts';
-import { askedKey, LIMIT_REASON } from '../../core/records/matter.ts';
+import { askedKey, LIMIT_CALL, LIMIT_REASON, unpricedModel } from '../../core/records/matter.ts';
 import { isEnded } from '../../core/task.ts';
 import { waitsFor } from '../run/log.ts';
 import type { Failure, RunState } from '../run/state.ts';
@@ -89,10 +89,12 @@ export function counted(
   { paid, state }: { paid: Paid | null; state: RunState | null },
 ): Outcome {
   const { error, usage, message } = outcome;
-  if (error !== null || usage.input > 0 || choice.ours === true) return outcome;
+  const told = usage.input > 0 && (usage.output > 0 || message.parts.length === 0);
+  if (error !== null || told || choice.ours === true) return outcome;
   const bytes = Buffer.byteLength(JSON.stringify(message.parts));
   const output = usage.output > 0 ? usage.output : Math.min(bytes, paid?.output ?? bytes);
-  return { ...outcome, usage: { ...usage, input: mostInput(prepared, choice, state), output }, estimated: true };
+  const input = usage.input > 0 ? usage.input : mostInput(prepared, choice, state);
+  return { ...outcome, usage: { ...usage, input, output }, estimated: true };
 }
 
 const UNKNOWN: readonly ModelErrorKind[] = ['network', 'timeout', 'aborted'];
@@ -130,24 +132,25 @@ export async function affordable(turn: Turn, route: Routed): Promise<Routed | Fa
   const { provider, model } = first;
   const mend = `Set models.providers.${provider}.models.${model}.price in ruche.yaml, such as { input: 0.5, output: 1.5 } (USD per million tokens), or limit tokens as well: budget: { tokens: { day: 1000000 } }.`;
   const message = `The price of ${provider}/${model} is unknown, so the budget of ${accountText(counted)} cannot be kept. ${mend}`;
-  await deps.spend.ask(`unpriced-${provider}/${model}`, message);
+  await deps.spend.ask(unpricedModel(`${provider}/${model}`), message);
   return { code: 'budget.unpriced', message, retryable: false };
 }
 
-/** Takes what the owner has said to the limit that the run came to. A failure if it stays. */
+/** Takes what was said to the limit that the run came to. A failure if it stays. */
 export async function takeRaise(turn: Turn): Promise<Failure | null> {
   const { deps, log } = turn;
   const { limit } = log.state;
   if (limit === null || limit.approval === null || limit.raised === null) return null;
-  const raised = limit.raised ? limit.more : 0;
   const { account, approval, by } = limit;
+  // Where nobody need answer any more, the limit stays as the settings have it, and is looked at again.
+  const raised = !limit.raised ? 0 : by === 'runtime' ? null : limit.more;
   log.emit({ type: 'budget.answered', data: { account, raised, approval, by } });
   // The others that wait for the same answer go on, too.
   for (const task of await deps.store.tasks({ statuses: ['waiting'] }))
     if ((await deps.store.awaited(task.id)).includes(log.state.task)) log.queue({ op: 'wake', task: task.id });
   await log.flush(true);
   deps.spend.answered(account, raised);
-  return raised > 0 ? null : stopped(accountIdText(account), 'The owner did not raise it.');
+  return raised === 0 ? stopped(accountIdText(account), 'The owner did not raise it.') : null;
 }
 
 /** Before tools run: what they use is known only afterwards, so it must not have been reached. */
@@ -265,7 +268,7 @@ async function ask(turn: AgentTurn, reached: Reached): Promise<Failure | 'park'>
   met(turn, reached, { action: 'ask', approval });
   const text = `Raise the budget: ${words(reached)}.\nApproved, ${amountText(account.meter, Math.max(account.limit, reached.needed))} more may be spent in this window, and the work goes on where it is.`;
   const shown = log.put({ text, bound: accountId(account), reason: LIMIT_REASON });
-  const data = { approval, call: 'budget', tool: 'budget', shown };
+  const data = { approval, call: LIMIT_CALL, tool: 'budget', shown };
   log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
   return 'park';
 }

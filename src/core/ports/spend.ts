@@ -43,8 +43,8 @@ export interface Spend {
   /** Who has asked the owner to raise this limit in this window. */
   asking(account: Account): { task: string; approval: string } | null;
   asks(account: Account, by: { task: string; approval: string }): void;
-  /** The owner's answer, as it will be on record: the limit of this window is higher by so much. */
-  answered(id: string, raised: number): void;
+  /** The answer, as it will be on record: the limit of this window is higher by so much; null: nobody need answer any more. */
+  answered(id: string, raised: number | null): void;
   /** Whether the owner has refused to raise it. */
   refused(account: Account): boolean;
   /** Asks the owner something about money, once. */

@@ -11,6 +11,8 @@ export interface LabelledFile {
   labels: Label[];
   /** There was no such path before: its name came from the same hand. */
   named?: true;
+  /** Its content lay in another place before, without a label: the labels are those of its name alone. */
+  copied?: true;
 }
 
 /** The blob of `files.labelled`. */
@@ -46,7 +48,9 @@ export class FileLabels {
       const before = marks.get(file.path);
       // Two runs may have written the same; what a person lifts is lifted for all of them.
       const labels = file.labels.length === 0 ? [] : unionLabels(before?.labels ?? [], file.labels);
-      marks.set(file.path, { ...before, ...file, labels, actor, stream });
+      const { copied, ...mark } = { ...before, ...file, labels, actor, stream };
+      const isCopy = copied && file.copied && (before === undefined || before.copied);
+      marks.set(file.path, { ...mark, ...(isCopy ? { copied } : {}) });
       this.#marks.set(file.oid, marks);
       this.#paths.set(file.path, (this.#paths.get(file.path) ?? new Set()).add(file.oid));
       this.#ever = unionLabels(this.#ever, labels);
@@ -72,7 +76,8 @@ export class FileLabels {
   }
 
   of(entry: Pick<FileEntry, 'path' | 'oid'>): readonly Label[] {
-    return this.#marks.has(entry.oid) ? unionLabels(...this.marks(entry).map(({ labels }) => labels)) : NONE;
+    if (!this.#marks.has(entry.oid)) return NONE;
+    return unionLabels(...this.marks(entry).map(({ labels, copied }) => (copied === true ? NONE : labels)));
   }
 
   /** Labels of the file's name: what a run that had read such data called it. */

@@ -29,12 +29,19 @@ export const answeredKey = (id: string): string => `answered:${id}`;
 /** Characters of an approval that a chat shows. One that is longer is approved where all of it can be read. */
 export const CHAT_MAX = 12_000;
 
+/** What a matter of money is about, as part of its id. */
+export const budgetAbout = (what: string): string => what.replaceAll(/[^A-Za-z0-9.]+/g, '-');
+/** The same of a model without a price, `PROVIDER/MODEL`. */
+export const unpricedModel = (model: string): string => `unpriced-${model}`;
+
 /** Why a person is asked for a landing. */
 export const LANDING_REASON = 'It changes protected files: what governs the network, or what programs outside it obey.';
 
+/** What an approval of more money is about, in the place of a call. */
+export const LIMIT_CALL = 'budget';
 /** Why a person is asked for more money. */
 export const LIMIT_REASON =
-  'The next call does not fit the budget. If you approve, the limit of this window is raised and the work goes on; if you deny, it ends here.';
+  'The next call does not fit the budget. If you approve, the limit of this window is raised and the work goes on; if you deny, it ends here. It goes on by itself once the settings leave more room, or the window is over.';
 
 /** The blob of `matter.raised`. */
 interface MatterText {

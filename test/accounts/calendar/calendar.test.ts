@@ -47,6 +47,21 @@ test('calendar: this and the following are shifted together', () => {
   ]);
 });
 
+test('calendar: what began long before a span and goes on is within it', () => {
+  const bytes = ics(['UID:1', 'DTSTART;VALUE=DATE:20260101', 'DURATION:P30D', 'RRULE:FREQ=MONTHLY;COUNT=3']);
+  const span = { from: Date.UTC(2026, 2, 28), to: Date.UTC(2026, 2, 29) };
+  assert.deepEqual(shown(bytes, 'UTC', span), ['2026-03-01..2026-03-30']);
+});
+
+test('calendar: zones that a calendar describes are those of the same rules', () => {
+  const [own, known] = ['Company', 'Europe/Paris'].map((zone) =>
+    withParts(OWN, ['UID:1', `DTSTART;TZID=${zone}:20200101T003000`, 'RRULE:FREQ=HOURLY;INTERVAL=7']),
+  );
+  const span = { from: Date.UTC(2020, 0), to: Date.UTC(2031, 0) };
+  assert.ok(own && known);
+  assert.deepEqual(shown(own, 'UTC', span), shown(known, 'UTC', span));
+});
+
 const OWN = [
   'BEGIN:VTIMEZONE',
   'TZID:Company',
