@@ -182,7 +182,11 @@ function checkGrants({ cycles }: Crashes, events: readonly Event[]): number {
   const whole = Array.from({ length: GRANTED }, (_, use) => use + 1);
   for (const [at, numbers] of uses.entries())
     assert.ok(
-      numbers.length === 0 || isDeepStrictEqual(numbers.toSorted((a, b) => (a ?? 0) - (b ?? 0)), whole),
+      numbers.length === 0 ||
+        isDeepStrictEqual(
+          numbers.toSorted((a, b) => (a ?? 0) - (b ?? 0)),
+          whole,
+        ),
       `${given[at]?.grant}: ${numbers.join(', ')}`,
     );
   assert.equal(used.length, GRANTED * cycles, 'no use is lost');
