@@ -21,7 +21,10 @@ import { answered, type MailDeps, openWaits, settleWait, startOf, wrongKind } fr
 import type { Standing } from './standing.ts';
 import { votesFor } from '../core/records/votes.ts';
 
-export type ApproveDeps = Pick<MailDeps, 'store' | 'clock' | 'ids' | 'redact' | 'answerHeld' | 'standing' | 'person'>;
+export type ApproveDeps = Pick<
+  MailDeps,
+  'store' | 'clock' | 'ids' | 'redact' | 'answerHeld' | 'standing' | 'person' | 'boundary'
+>;
 
 /** What earlier versions wrote below a difference that they had cut. */
 const WAS_CUT = /\n… (\d+ more characters); SHA-256 of the whole [0-9a-f]{64}$/;
@@ -75,7 +78,7 @@ export async function approve(
     return wrongKind(`${id} is a question. Answer it with: ruche answer ${id} TEXT.`);
   if (asked?.type !== 'approval.asked')
     return { ok: false, why: 'unknown', message: unknownText('approval', id, { list: 'ruche approvals' }) };
-  const also = beyond ? await beside(deps, asked, by, answering) : { events: [] };
+  const also: Beside = beyond ? await beside(deps, asked, by, answering) : { events: [] };
   if ('why' in also) return also;
   const seconds = verdict === 'approve' ? await second(deps, asked, by) : { also: [] };
   if ('ok' in seconds) return seconds;
@@ -83,7 +86,9 @@ export async function approve(
   const reason = note === undefined ? null : putJson(deps.store, { text: note }, asked.data.shown.subject, deps.redact);
   const others = seconds.also.length === 0 ? {} : { also: seconds.also };
   const data = { approval: id, verdict, by, reason, ...others };
+  if (also.grant !== undefined) deps.boundary('grant.give.before');
   const result = await settleWait(deps, asked, { type: 'approval.answered', data }, by, id, also.events);
+  if (also.grant !== undefined) deps.boundary('grant.give.after');
   if (!result.ok || also.events.length === 0) return result;
   // Calls that the run makes next may rest on it.
   await deps.standing.refresh();
@@ -161,13 +166,15 @@ async function second(
   }
 }
 
+type Beside = Extract<AnswerResult, { ok: false }> | { events: NewEvent[]; grant?: string };
+
 /** What is granted and vouched for with an approval. */
 async function beside(
   deps: ApproveDeps,
   asked: EventOf<'approval.asked'>,
   by: string,
   answering: Answering,
-): Promise<Extract<AnswerResult, { ok: false }> | { events: NewEvent[]; grant?: string }> {
+): Promise<Beside> {
   const no = (message: string) => ({ ok: false, why: 'refused', message }) as const;
   const { approval: id, approvers = 1 } = asked.data;
   const about = (await readJson<Shown>(deps.store, asked.data.shown))?.about;

@@ -4,6 +4,7 @@ import { runKey, runStream, type Ids, runOfStream } from '../core/ids.ts';
 import type { QueueOp, Store } from '../core/ports/store.ts';
 import type { AnswerResult, Pending, AgentAbout } from '../core/api/runtime.ts';
 import { isEnded, type Task } from '../core/task.ts';
+import type { Boundary } from '../core/ports/boundary.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { SETTINGS_FILE } from '../core/agent.ts';
 import { unknownText } from '../core/text/unknown.ts';
@@ -324,6 +325,7 @@ export interface MailDeps {
   /** Answers an approval that no run asked for: a change of what governs the network that came from outside. */
   answerHeld(approval: string, verdict: ApprovalVerdict, by: string): Promise<AnswerResult>;
   standing: Standing;
+  boundary: Boundary;
   /** Who that is: one person may be known by several addresses. */
   person(by: string): string;
 }

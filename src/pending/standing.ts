@@ -78,7 +78,10 @@ export class Standing implements StandingDesk {
       deps.onCommitted((events) => {
         if (events.some(({ type }) => CHANGING.has(type))) safely(standing.refresh());
       }),
-      deps.onRunEnded((run) => safely(standing.refresh().then(() => standing.#letGo(run)))),
+      deps.onRunEnded((run) => {
+        // Hardly a run uses a grant, so hardly one pays for a look.
+        if (standing.#heldBy(run)) safely(standing.refresh().then(() => standing.#letGo(run)));
+      }),
     ];
     return standing;
   }
@@ -110,10 +113,12 @@ export class Standing implements StandingDesk {
     for (const [user, use] of users ?? []) if (use !== null && use === used.use) users?.delete(user);
   }
 
+  #heldBy = (run: string): boolean =>
+    [...this.#held.values()].some((users) => [...users.keys()].some((user) => isOf(user, run)));
+
   /** A run that has ended records no use any more. */
   #letGo(run: string): void {
-    for (const users of this.#held.values())
-      for (const user of users.keys()) if (user.startsWith(`${run}/`)) users.delete(user);
+    for (const users of this.#held.values()) for (const user of users.keys()) if (isOf(user, run)) users.delete(user);
   }
 
   vouchedBy(name: string, value: string): string | null {
@@ -242,6 +247,8 @@ export class Standing implements StandingDesk {
     return { type: 'value.endorsed', data: { endorsement, kind, value, approval }, ...about };
   }
 }
+
+const isOf = (user: string, run: string): boolean => user.startsWith(userOf({ run, call: '' }));
 
 /** What the book needs of an event's blob; null if that has been erased. */
 async function contentOf(store: Pick<Store, 'getBlob'>, event: Event): Promise<unknown> {

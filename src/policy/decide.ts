@@ -15,7 +15,7 @@ const KIND_WORDS: Readonly<Record<AddressKind, string>> = {
   special: 'a special-purpose range that no server should be at',
 };
 
-const STRICTNESS: Readonly<Record<Verdict, number>> = { allow: 0, ask: 1, deny: 2 };
+export const STRICTNESS: Readonly<Record<Verdict, number>> = { allow: 0, ask: 1, deny: 2 };
 
 const builtin = (verdict: Verdict, name: string, reason: string): Decision => ({
   verdict,

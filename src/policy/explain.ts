@@ -3,9 +3,7 @@ import type { Verdict } from '../core/event.ts';
 import { bracketed, hostPortText, parseTarget } from '../core/net/host.ts';
 import { parseReach, type Reach } from '../core/net/reach.ts';
 import type { PolicyCall, PolicyFacts, Rule, RuleMatch } from '../core/policy.ts';
-import { decide, type Voice, voices } from './decide.ts';
-
-const STRICTNESS: Readonly<Record<Verdict, number>> = { allow: 0, ask: 1, deny: 2 };
+import { decide, STRICTNESS, type Voice, voices } from './decide.ts';
 
 /** Rules shown that only nearly spoke. */
 const MOST_NEAR = 8;

@@ -2,7 +2,7 @@ import { bracketed, hostKind, parseTarget } from '../core/net/host.ts';
 import { namedPlaces, type Reach } from '../core/net/reach.ts';
 import type { PolicyCall, PolicyFacts } from '../core/policy.ts';
 import { decide } from './decide.ts';
-import { literalHost } from './rules.ts';
+import { atOneMoment, literalHost } from './rules.ts';
 
 /** What the net guard may let through for a run, after resolution and at every hop. */
 interface NetGrant {
@@ -76,9 +76,10 @@ export function redirectPolicy(call: PolicyCall, facts: PolicyFacts): (url: stri
  * it for each path, so that a rule against `secrets/**` also holds when the whole workspace is searched.
  */
 export function hiddenPath(call: PolicyCall, facts: PolicyFacts): (path: string) => boolean {
-  const whole = decide(call, facts);
+  const now = atOneMoment(facts);
+  const whole = decide(call, now);
   return (path) => {
-    const { verdict, rule } = decide({ tool: call.tool, effect: call.effect, paths: [path] }, facts);
+    const { verdict, rule } = decide({ tool: call.tool, effect: call.effect, paths: [path] }, now);
     // What the person was asked for the folder needs no second question for what is in it.
     return verdict === 'deny' || (verdict === 'ask' && !(whole.verdict === 'ask' && whole.rule === rule));
   };

@@ -1,11 +1,10 @@
 import type { Right, RightsKind } from '../core/api/policy.ts';
-import type { Effect, Verdict } from '../core/event.ts';
+import type { Effect } from '../core/event.ts';
 import { reachText } from '../core/net/reach.ts';
 import type { PolicyCall, PolicyFacts, Rule, RuleMatch } from '../core/policy.ts';
-import { decide } from './decide.ts';
+import { decide, STRICTNESS } from './decide.ts';
 import type { Places } from './explain.ts';
 
-const STRICTNESS: Readonly<Record<Verdict, number>> = { deny: 0, ask: 1, allow: 2 };
 const KINDS: readonly RightsKind[] = ['tool', 'path', 'command', 'host', 'to'];
 
 export interface KnownTool {
@@ -25,7 +24,7 @@ export function rightsTable(facts: PolicyFacts, tools: readonly KnownTool[], pla
   ];
   const effects = new Set(tools.flatMap(({ name, effect }) => (facts.tools.includes(name) ? [effect] : [])));
   const rank = ({ kind, what, verdict }: Right): number =>
-    KINDS.indexOf(kind) * 100 + (what === null ? 50 : 0) + STRICTNESS[verdict];
+    KINDS.indexOf(kind) * 100 + (what === null ? 50 : 0) - STRICTNESS[verdict];
   // Nothing is said about what no tool of the agent does.
   const can = ({ kind }: Right): boolean =>
     (kind !== 'command' || effects.has('exec')) && (kind !== 'to' || effects.has('send'));

@@ -106,6 +106,17 @@ function isWithin(hours: string, { at, zone = 'UTC' }: Circumstances): boolean {
   return read === null || (at !== undefined && wall !== null && isOpen(wall.at(at), read));
 }
 
+/** The facts for many decisions of one moment, with the hours of rules looked up once: that costs more than all else in a decision. */
+export function atOneMoment(facts: PolicyFacts): PolicyFacts {
+  const settled = (rules: readonly Rule[]): Rule[] =>
+    rules.flatMap((rule) => {
+      const { hours, ...match } = rule.match;
+      if (hours === undefined || readHours(hours) === null) return [rule];
+      return isWithin(hours, facts) ? [{ ...rule, match }] : [];
+    });
+  return { ...facts, rules: settled(facts.rules), agentRules: settled(facts.agentRules) };
+}
+
 /**
  * True if the rule speaks of the call's tool, effect and everything else that is not `except`. A field that the call has
  * nothing for does not match.

@@ -23,7 +23,7 @@ interface Priced {
 }
 
 type CostsDeps = Pick<SpendDeps, 'store' | 'clock' | 'governance' | 'zone'> & {
-  spend: Pick<Spend, 'ofRun' | 'standing'>;
+  spend: Pick<Spend, 'ofRun' | 'sums'>;
 };
 
 /** What follows on a call that was lost: an end of it would stand before these. */
@@ -161,8 +161,8 @@ async function budgetsOf(
     ...[...agents.keys()].map((agent) => ({ ...nobody, agent })),
     ...people.map((person) => ({ ...nobody, person })),
   ];
-  const standing = await spend.standing(spenders);
-  return standing.map(({ account: { scope, meter, window, limit }, spent }) => ({
+  const sums = await spend.sums(spenders);
+  return sums.map(({ account: { scope, meter, window, limit }, spent }) => ({
     scope,
     meter,
     window,

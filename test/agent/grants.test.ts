@@ -306,7 +306,9 @@ test('a kill leaves the answer with all that was given beside it, or nothing of 
       mortal.dieAt(1, after);
       const { clock, ids, redact, standing } = loop.deps;
       const answerHeld = () => Promise.reject(new Error('none is held'));
-      const deps = { store, clock, ids, redact, answerHeld, standing: standing as Standing, person: () => 'owner' };
+      const person = (): string => 'owner';
+      const boundary = (): void => undefined;
+      const deps = { store, clock, ids, redact, answerHeld, standing: standing as Standing, person, boundary };
       const answering = { scope: 'standing', count: 2, vouch: ['to'] } as const;
       void approve(deps, waitOf(waiting), 'approve', 'owner', answering);
       if (!alive.aborted) await new Promise<void>((resolve) => alive.addEventListener('abort', () => resolve()));
@@ -323,3 +325,34 @@ test('a kill leaves the answer with all that was given beside it, or nothing of 
       assert.equal((await loop.runtime.standing.endorsements()).length, 1);
     });
 });
+
+const agentFile = calls(['write', { path: 'agents/new/AGENT.md', content: '---\ndescription: x\n---\nx\n' }]);
+
+test('a note on the approval of a change of protected files reaches the agent in its next turn, once', () =>
+  withLoop([agentFile, says('made'), says('noted'), says('again')], { store: onDisk }, async (loop, _log, model) => {
+    const waiting = await loop.send('make one');
+    await loop.runtime.approve(waitOf(waiting), 'approve', 'owner', { note: 'Call the next one newer.' });
+    const outcome = await loop.settled(waiting.task);
+    assert.deepEqual([outcome.text, outcome.commit === null, model.requests.length], ['made', false, 2]);
+    await loop.restart();
+    for (const said of ['go on', 'and on']) {
+      assert.equal((await loop.send(said)).status, 'done');
+      const told = JSON.stringify(model.requests.at(-1)?.messages);
+      assert.match(
+        told,
+        /made".*\[Ruche\] The owner approved your change of protected files and says: Call the next one newer\..*go on/,
+      );
+      assert.equal(told.split('Call the next one newer.').length, 2);
+    }
+  }));
+
+test('a note on the denial of such a change reaches the agent at once', () =>
+  withLoop([agentFile, says('made'), says('then not')], {}, async (loop, _log, model) => {
+    const waiting = await loop.send('make one');
+    await loop.runtime.approve(waitOf(waiting), 'deny', 'owner', { note: 'We have enough of them.' });
+    assert.equal((await loop.settled(waiting.task)).text, 'then not');
+    assert.match(
+      JSON.stringify(model.requests.at(-1)?.messages),
+      /those files are restored\.\\nThe owner denied your change of protected files and says: We have enough of them\./,
+    );
+  }));

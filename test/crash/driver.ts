@@ -19,6 +19,9 @@ export const TICK_MS = 3_000;
 /** Times that it fires at least, however quick everything else is. */
 export const FIRINGS = 4;
 
+/** Uses of the grant that is given with each approval of the ledger. */
+export const GRANTED = 2;
+
 /** Who is told things. */
 export const TOLD = 'told';
 
@@ -33,6 +36,7 @@ escalation:
 policy:
   rules:
     - { id: contracts, ask: { tool: write, path: "contracts/**" }, reason: "Contracts need a person." }
+    - { id: ledger, ask: { tool: write, path: "ledger/**" }, reason: "The ledger needs a person." }
     - { id: told, allow: { to: "fake:${TOLD}" }, reason: "Nobody minds." }
     - { id: local, allow: { tool: fetch, host: "${new URL(platform).host}" }, reason: "The test's own server." }
 `,
@@ -224,6 +228,9 @@ export class Crashes {
     say('d', `fetch ${this.platform.url}/page`);
     say('e', 'ask me: which colour?');
     say('f', `write contracts/c${n}.md: signed`);
+    // The first is approved, the next two are granted with it, and the last one has to ask again.
+    const lines = [1, 2, 3, 4].map((line) => `append ledger/c${n}.md: ${line};`);
+    say('l', lines.join(', then '));
     say('h', `write out/h${n}.md: handed, then ask helper with out/h${n}.md to: append helped.md: h${n};`);
     say('i', `write out/i${n}.md: begun, then hand over to helper: go on with out/i${n}.md`);
     say('g', `run: echo ran >> ran-c${n}.txt; sleep 0.2; cat ran-c${n}.txt`);
@@ -300,14 +307,15 @@ export class Crashes {
     }
   }
 
-  /** Says yes to approvals, `blue` to questions, and `retry` to steps in doubt. */
+  /** Says yes to approvals, to those of the ledger for more than once, `blue` to questions, and `retry` to steps in doubt. */
   async answerPending(): Promise<void> {
     const { pending } = await this.api<{ pending: Pending[] }>('/api/pending');
     for (const wait of pending) {
       const doubt = wait.reason.includes('in doubt');
+      const more = wait.text.includes('ledger/') ? { scope: 'standing', count: GRANTED } : {};
       const [path, body] =
         wait.kind === 'approval'
-          ? [`/api/approvals/${wait.id}`, { verdict: 'approve' }]
+          ? [`/api/approvals/${wait.id}`, { verdict: 'approve', ...more }]
           : [`/api/questions/${wait.id}`, { text: doubt ? 'retry' : 'blue' }];
       await this.api(path, body).catch((error: unknown) => {
         if (this.alive && !String(error).includes('409')) throw error;

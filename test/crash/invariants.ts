@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { openRecord } from '../../src/app/record.ts';
 import type { Event, EventOf, EventType } from '../../src/core/event.ts';
+import { runStream } from '../../src/core/ids.ts';
 import { isEnded } from '../../src/core/task.ts';
-import { BOSS, type Crashes, FIRINGS, TICK_MS, TOLD } from './driver.ts';
+import { BOSS, type Crashes, FIRINGS, GRANTED, TICK_MS, TOLD } from './driver.ts';
 
 /** Lines of processes that still work for this home. */
 function leftoverProcesses(crashes: Crashes): string[] {
@@ -49,6 +51,7 @@ export async function checkAll(crashes: Crashes): Promise<{ messages: number; sa
     assert.equal(crashes.read(`out/c${n}.md`), 'one');
     assert.equal(crashes.read(`contracts/c${n}.md`), 'signed');
     assert.equal(crashes.read(`ran-c${n}.txt`), 'ran\n', 'a command ran once');
+    assert.equal(crashes.read(`ledger/c${n}.md`), '1;2;3;4;', 'each line of the ledger is written once');
     assert.equal(count(crashes.read('shared.md'), `c${n};`), 1, `append c${n} landed exactly once`);
     assert.equal(crashes.read(`out/h${n}.md`), 'handed');
     assert.equal(count(crashes.read('helped.md'), `h${n};`), 1, `helper did ${n} exactly once`);
@@ -133,8 +136,9 @@ function checkWork(crashes: Crashes, events: readonly Event[]): string {
   assert.ok(waits.size > 0 && times.length >= FIRINGS, `${waits.size} waits, ${times.length} firings`);
   const fired = checkTriggers(crashes, events);
   const told = checkEscalations(crashes, events);
+  const uses = checkGrants(crashes, events);
   const files = crashes.filed.length;
-  return `${made.length} tasks given, ${waits.size} waits, ${moved.length} hand-overs, ${times.length} firings, ${fired}, ${told} escalations, ${files} files`;
+  return `${made.length} tasks given, ${waits.size} waits, ${moved.length} hand-overs, ${times.length} firings, ${fired}, ${told} escalations, ${uses} uses of grants, ${files} files`;
 }
 
 /** Each file that landed, and each webhook however often it was sent, has led to one task. */
@@ -158,6 +162,35 @@ function checkTriggers(crashes: Crashes, events: readonly Event[]): string {
     'and has one task',
   );
   return `${fired.length} by triggers, ${received.length} webhooks`;
+}
+
+/** Of each evening the first of four calls was approved, two were granted by it and used it up, and the last one was approved. */
+function checkGrants({ cycles }: Crashes, events: readonly Event[]): number {
+  const given = ofType(events, 'grant.given').map(({ data }) => data);
+  assert.equal(new Set(given.map(({ approval }) => approval)).size, given.length, 'an approval gives one grant');
+  assert.equal(given.length, 2 * cycles, 'each approval of the ledger has given its grant');
+  const used = ofType(events, 'grant.used').map(({ data }) => data);
+  assert.equal(new Set(used.map(({ run, call }) => `${run}/${call}`)).size, used.length, 'a use is counted once');
+  const decided = ofType(events, 'decision.made').filter(({ data }) => data.rule.startsWith('grant:'));
+  const resting = new Set(decided.map(({ stream, data }) => `${stream} ${data.call} ${data.rule}`));
+  assert.deepEqual(
+    new Set(used.map(({ run, call, grant }) => `${runStream(run)} ${call} grant:${grant}`)),
+    resting,
+    'what rests on a grant has used it',
+  );
+  const uses = given.map(({ grant }) => used.filter((use) => use.grant === grant).map(({ use }) => use));
+  const whole = Array.from({ length: GRANTED }, (_, use) => use + 1);
+  for (const [at, numbers] of uses.entries())
+    assert.ok(
+      numbers.length === 0 ||
+        isDeepStrictEqual(
+          numbers.toSorted((a, b) => (a ?? 0) - (b ?? 0)),
+          whole,
+        ),
+      `${given[at]?.grant}: ${numbers.join(', ')}`,
+    );
+  assert.equal(used.length, GRANTED * cycles, 'no use is lost');
+  return used.length;
 }
 
 /** The boss was asked about everything that waited, by its one level, once. */

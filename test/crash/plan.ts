@@ -30,6 +30,8 @@ const QUICK: ReadonlySet<string> = new Set([
   'landing.ref.after',
   'shell.start.after',
   'channel.send.after',
+  'grant.give.after',
+  'grant.use.after',
   'journal.import.before',
   'secrets.file.after',
   'tasks.awaited',

@@ -156,6 +156,24 @@ test('two processes that take the same use are one use', async () => {
   assert.equal(k.ask('run2'), null);
 });
 
+test('the end of a run that used no grant costs no look at the store; of one that did, its use is free again', async () => {
+  const k = await kit();
+  await k.give('g', { values: [{ name: 'to', value: 'x@x.org' }], count: 1 });
+  let looks = 0;
+  const { read } = k.store;
+  k.store.read = (from) => {
+    looks += 1;
+    return read.call(k.store, from);
+  };
+  await k.endRun('run1');
+  assert.equal(looks, 0);
+  assert.ok(k.ask('run1') !== null);
+  assert.equal(k.ask('run2'), null, 'the one use is held');
+  await k.endRun('run1');
+  assert.equal(looks, 1);
+  assert.ok(k.ask('run2') !== null);
+});
+
 test('a grant is for its agent, tool, task and labels', async () => {
   const k = await kit();
   await k.give('g', { values: [{ name: 'to', value: 'x@x.org' }], over: ['private'], task: 't' });

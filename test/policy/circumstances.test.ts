@@ -1,5 +1,8 @@
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PolicyFacts } from '../../src/core/policy.ts';
+import { decide } from '../../src/policy/decide.ts';
+import { hiddenPath } from '../../src/policy/grant.ts';
 import { allow, ask, check, deny, facts, mailing } from './support.ts';
 
 test('rules look at labels, sender, queue, hours, cost and critical arguments', () => {
@@ -81,4 +84,31 @@ test('rules look at labels, sender, queue, hours, cost and critical arguments', 
     ],
     19,
   );
+});
+
+test('what a folder hides by rules of hours is what a call for each path would be denied, or asked for, at that hour', () => {
+  const list = { tool: 'list', effect: 'read' as const, paths: ['.'] };
+  const night = Date.UTC(2026, 10, 30, 22, 30);
+  const rules = [
+    deny({ path: 'a/**', hours: '23:00-07:00' }),
+    ask({ path: 'b/**', hours: '08:00-18:00' }),
+    allow({ path: 'd/**', hours: '08:00-18:00' }),
+  ];
+  const hidden: string[] = [];
+  for (const zone of ['UTC', 'Europe/Paris', 'Asia/Tokyo'])
+    for (const own of ['rules', 'agentRules'] as const) {
+      const about = facts({ [own]: rules, tools: ['list'], at: night, zone });
+      const hides = hiddenPath(list, about);
+      for (const path of ['a/x', 'b/x', 'c/x', 'd/x']) {
+        assert.equal(
+          hides(path),
+          decide({ ...list, paths: [path] }, about).verdict !== 'allow',
+          `${zone} ${own} ${path}`,
+        );
+        if (hides(path)) hidden.push(`${zone} ${own} ${path}`);
+      }
+    }
+  assert.ok(hidden.includes('Europe/Paris rules a/x') && !hidden.includes('UTC rules a/x'), hidden.join(', '));
+  const broken = facts({ rules: [deny({ path: 'c/**', hours: 'night' })], at: night, zone: 'UTC' });
+  assert.equal(hiddenPath(list, broken)('a/x'), true, 'a rule that cannot be read restricts all that it may mean');
 });

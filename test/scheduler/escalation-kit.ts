@@ -196,6 +196,7 @@ export class World extends Mortal {
         onRunEnded: () => () => undefined,
       }),
       person: () => 'owner',
+      boundary: () => undefined,
     };
     const result = id.startsWith('apr')
       ? await approve(deps, id, 'approve', 'owner')

@@ -5,7 +5,8 @@ import { artefactOf, type TaskContent } from '../../core/task.ts';
 import { type Opened, usualTool } from '../../core/ports/tool.ts';
 import { decide } from '../../policy/decide.ts';
 import { freshPaths, policyFacts } from './ready.ts';
-import { land } from '../finish/land.ts';
+import { land, landingSaid } from '../finish/land.ts';
+import { note } from '../run/conversation.ts';
 import { loadJson } from '../run/log.ts';
 import type { Placed } from '../run/blobs.ts';
 
@@ -62,7 +63,9 @@ async function landNow(turn: Turn): Promise<string> {
     return landed.message;
   }
   const { base, commit, landingApproval } = log.state;
+  const said = landingSaid(log.state);
   log.emit({ type: 'base.moved', data: { from: base, to: commit ?? (await deps.workspace.head()) } });
+  if (said !== null) log.emit({ type: 'note.added', data: { note: log.put(note(said)) } });
   await log.flush(true);
   if (commit !== null && landingApproval !== null) await deps.governanceLanded(commit);
   return 'landed';

@@ -38,7 +38,7 @@ import { askedKey } from '../../core/records/matter.ts';
  * about one whose fate nobody can tell the person is asked.
  */
 export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Promise<void> {
-  const { log, stops } = turn;
+  const { deps, log, stops } = turn;
   await freshBase(turn, group);
   const unseen = await unseenBy(turn, group);
   const files = await viewOf(turn);
@@ -62,8 +62,11 @@ export async function runCalls(turn: AgentTurn, group: readonly ToolCall[]): Pro
     log.emit({ type: 'tool.started', data: { call: call.id, tool: tool.name, key: call.key, effect, idempotent } });
     begun.push({ ready, work: async () => ({ result: await tool.run(input, context), reconciled: false }) });
   }
+  const granted = begun.some(({ ready }) => ready.call.grant !== null);
+  if (granted) deps.boundary('grant.use.before');
   // An effect that cannot be repeated must not happen before its intent is safe from a power cut.
   await log.flush(begun.some(({ ready }) => !ready.tool.idempotent));
+  if (granted) deps.boundary('grant.use.after');
   const ended = await Promise.allSettled(
     begun.map(({ ready, work }) => finish(turn, ready, { work, unseen: unseen.get(ready.call.id) })),
   );

@@ -7,7 +7,7 @@ import { type CallKind, grantStream, grantUseKey } from '../../core/standing.ts'
 import { canonicalJson } from '../../core/text/json.ts';
 import { type GrantUse, kindValues } from '../../policy/standing.ts';
 
-interface Judged {
+interface Deciding {
   call: PolicyCall;
   facts: Pick<PolicyFacts, 'critical'>;
   decision: Decision;
@@ -17,17 +17,21 @@ interface Judged {
 export function kindOfCall(
   { agent }: Pick<AgentTurn, 'agent'>,
   input: unknown,
-  { call, facts }: Pick<Judged, 'call' | 'facts'>,
+  { call, facts }: Pick<Deciding, 'call' | 'facts'>,
 ): CallKind {
   const whole = (): string => hash('sha256', canonicalJson(input), 'base64url');
   return { agent: agent.name, tool: call.tool, values: kindValues(call, facts.critical ?? [], whole) };
 }
 
 /** What people have granted in the place of being asked; null if nothing of it fits. Where a rule wants several persons, each is asked. */
-export function grantUse(turn: AgentTurn, ready: { call: CallState; input: unknown }, judged: Judged): GrantUse | null {
-  if ((judged.decision.approvers ?? 1) > 1) return null;
+export function grantUse(
+  turn: AgentTurn,
+  ready: { call: CallState; input: unknown },
+  asking: Deciding,
+): GrantUse | null {
+  if ((asking.decision.approvers ?? 1) > 1) return null;
   const { run, task, labels } = turn.log.state;
-  const kind = kindOfCall(turn, ready.input, judged);
+  const kind = kindOfCall(turn, ready.input, asking);
   return turn.deps.standing.grantFor({ ...kind, run, task, labels, call: ready.call.id });
 }
 

@@ -91,20 +91,15 @@ export async function judge(turn: AgentTurn, ready: ReadyCall): Promise<Judged> 
   const call = policyCall(turn, ready);
   const facts = await callFacts(turn, ready, call);
   const decision = decide(call, facts);
-  const asks = decision.verdict === 'ask' && ready.call.approval === null;
-  const use = asks ? grantUse(turn, ready, { call, facts, decision }) : null;
-  const often = asks && asked(log.state, ready.call) >= MAX_ASKED;
   const kept = { ...runFacts(turn), critical: facts.critical ?? [] };
-  const record = {
-    agent: agent.name,
-    senders: sendersOf(turn),
-    config: deps.governance().commit,
-    call,
-    facts: kept,
-  };
+  const config = deps.governance().commit;
+  const record = { agent: agent.name, senders: sendersOf(turn), config, call, facts: kept };
+  // Nobody has to be asked, or somebody has answered.
+  if (decision.verdict !== 'ask' || ready.call.approval !== null) return { decision, record, use: null };
+  const use = grantUse(turn, ready, { call, facts, decision });
   if (use !== null) return { decision: granted(use), record, use };
-  if (asks && log.state.denied.get(sameCall(ready.call)) === true) return { decision: DENIED, record, use };
-  return { decision: often ? tooOften() : decision, record, use };
+  if (log.state.denied.get(sameCall(ready.call)) === true) return { decision: DENIED, record, use };
+  return { decision: asksOf(log.state, ready.call) < MAX_ASKED ? decision : tooOften(), record, use };
 }
 
 const DENIED: Decision = {
@@ -128,7 +123,7 @@ const endorsedIn = (critical: readonly CriticalValue[]): string[] =>
 
 /** The same for a question, which no rule has to allow. Other questions of the same answer that are still to come count too. */
 export const mayStillAsk = ({ log }: AgentTurn, call: CallState): boolean =>
-  asked(log.state, call) +
+  asksOf(log.state, call) +
     log.state.calls.filter(({ tool, phase }) => tool === call.tool && phase === 'allowed').length <
   MAX_ASKED;
 
@@ -138,7 +133,8 @@ export const tooOften = (): Decision => ({
   reason: `The calls of this answer already ask a person ${MAX_ASKED} times, which is the most at once. Wait for those answers, then ask for what is still needed.`,
 });
 
-const asked = ({ calls }: RunState, except: CallState): number =>
+/** How often the other calls of the answer ask a person. */
+const asksOf = ({ calls }: RunState, except: CallState): number =>
   calls.filter(
     (call) => call !== except && (call.phase === 'asking' || call.approval !== null || call.question !== null),
   ).length;

@@ -9,8 +9,9 @@ import { noAnswerText, recipientOf, telling } from '../../core/records/told.ts';
 import { type ReplyContent, replyBody, replyKey, sendingOp } from '../../core/records/reply.ts';
 import { sentence } from '../../core/text/sentence.ts';
 import { isEnded, makerOf, type Task, type TaskStatus } from '../../core/task.ts';
-import { resultsMessage } from '../run/conversation.ts';
+import { note, resultsMessage } from '../run/conversation.ts';
 import { releaseWork, keepUnlanded } from './hold.ts';
+import { landingSaid } from './land.ts';
 import { messageOf, type RunLog } from '../run/log.ts';
 import { seenAtEnd } from '../run/seen.ts';
 import { hasLeftOut } from '../think/compact.ts';
@@ -43,7 +44,12 @@ export async function succeed(turn: Turn): Promise<void> {
   const seen = await seenAtEnd(turn);
   await releaseWork(turn);
   endRun(log, 'done', null);
-  endTask(turn, ended, { status: 'done', content, messages: isQuiet(log) ? [] : log.state.messages, ...seen });
+  endTask(turn, ended, {
+    status: 'done',
+    content,
+    messages: isQuiet(log) ? [] : [...log.state.messages, ...noted(log)],
+    ...seen,
+  });
   await log.flush(true);
 }
 
@@ -150,7 +156,13 @@ function wholeTurn(log: RunLog, text: string): BlobRef[] {
   const { state } = log;
   const results = state.calls.length > 0 ? [log.put(resultsMessage(state))] : [];
   const end: ModelMessage = { role: 'assistant', parts: [{ type: 'text', text }] };
-  return [...state.messages, ...results, ...state.arrived, log.put(end)];
+  return [...state.messages, ...results, ...state.arrived, ...noted(log), log.put(end)];
+}
+
+/** What was said with the answer for its landing: the agent knows it from its next turn on. */
+function noted(log: RunLog): BlobRef[] {
+  const said = landingSaid(log.state);
+  return said === null ? [] : [log.put(note(said))];
 }
 
 function endRun(log: RunLog, status: TaskStatus, failure: Failure | null): void {

@@ -143,11 +143,19 @@ function askLanding({ deps, log }: Turn, diff: string): void {
   log.emit({ type: 'approval.asked', data }, null, { key: askedKey(approval) });
 }
 
-/** Goes back to the model with a note, from another base or with another overlay. */
+/** What a person has said with the answer for a change of protected files, in words for the agent; null if that is nothing. */
+export const landingSaid = ({ landing, landingNote }: RunState): string | null =>
+  landingNote === ''
+    ? null
+    : `The owner ${landing === 'refused' ? 'denied' : 'approved'} your change of protected files and says: ${landingNote}`;
+
+/** Goes back to the model, from another base or with another overlay, and tells it why and what a person has said. */
 function rebase(log: RunLog, onto: string, { changes, labels = [] }: Rebase, text: string): void {
   const content: Rebase = { changes, ...(labels.length > 0 ? { labels } : {}) };
+  const said = landingSaid(log.state);
   log.emit({ type: 'landing.conflicted', data: { onto, detail: log.put(content) } }, content);
-  log.emit({ type: 'note.added', data: { note: log.put(note(text)) } });
+  const told = [text, said ?? ''].filter(Boolean).join('\n');
+  if (told !== '') log.emit({ type: 'note.added', data: { note: log.put(note(told)) } });
 }
 
 function conflict(turn: Turn, { onto, changes, text }: Extract<LandingResult, { state: 'conflict' }>): Landed {
@@ -187,12 +195,10 @@ function refused(log: RunLog, why: string): Landed {
 function without(log: RunLog, paths: readonly { path: string; why: string }[]): Landed {
   const { base, changes, placed } = log.state;
   const never = new Set(paths.map(({ path }) => path));
-  const content: Rebase = { changes: [...changes.values()].filter(({ path }) => !never.has(path)) };
-  log.emit({ type: 'landing.conflicted', data: { onto: base, detail: log.put(content) } }, content);
+  const kept = [...changes.values()].filter(({ path }) => !never.has(path));
   const told = paths.filter(({ path }) => !placed.has(path)).map(({ why }) => sentence(why));
-  if (told.length === 0) return 'think';
   const text = `These files cannot land on main and are left out; your other changes land.\n${told.join('\n')}\nWrite them elsewhere if they are still wanted, or say that they are missing.`;
-  log.emit({ type: 'note.added', data: { note: log.put(note(text)) } });
+  rebase(log, base, { changes: kept }, told.length === 0 ? '' : text);
   return 'think';
 }
 

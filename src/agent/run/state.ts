@@ -103,6 +103,8 @@ export interface RunState {
   limit: MetLimit | null;
   landing: LandingPhase;
   landingApproval: string | null;
+  /** What was said with the answer to it, until the agent is told. */
+  landingNote: string;
   commit: string | null;
   conflicts: number;
   /** Landings that could not be, whatever main had become. */
@@ -110,6 +112,8 @@ export interface RunState {
   parked: boolean;
   finished: boolean;
 }
+
+const NO_LANDING = { landing: 'none', landingApproval: null, landingNote: '' } as const;
 
 export function startState(event: Extract<Event, { type: 'run.started' }>, first: BlobRef[]): RunState {
   const { run, task, agent, session, attempt, config, base } = event.data;
@@ -158,8 +162,7 @@ export function startState(event: Extract<Event, { type: 'run.started' }>, first
     lastAsked: 0,
     asked: 0,
     limit: null,
-    landing: 'none',
-    landingApproval: null,
+    ...NO_LANDING,
     commit: null,
     conflicts: 0,
     refusals: 0,
@@ -213,14 +216,15 @@ function evolveVerdict(state: RunState, { data }: EventOf<'approval.answered'>, 
     return;
   }
   if (approved) for (const by of [data.by, ...(data.also ?? [])]) state.approvedBy.add(by);
+  const { text = '' } = (content ?? {}) as { text?: string };
   if (data.approval === state.landingApproval) {
     state.landing = approved ? 'approved' : 'refused';
+    if (data.by !== 'runtime') state.landingNote = text;
     return;
   }
   const call = state.calls.find((each) => each.approval === data.approval);
   if (!call) return;
   call.phase = approved ? 'allowed' : 'refused';
-  const { text = '' } = (content ?? {}) as { text?: string };
   if (approved) call.note = text;
   else if (data.by !== 'runtime') state.denied.set(sameCall(call), text === '' || state.denied.has(sameCall(call)));
   const why = text === '' ? '' : ` The reason: ${text}`;
@@ -377,8 +381,7 @@ function rebase(state: RunState, onto: string, { changes, labels = [] }: Rebase)
   for (const [path, own] of labels) state.marks.set(path, own);
   state.base = onto;
   state.changes = kept;
-  state.landing = 'none';
-  state.landingApproval = null;
+  Object.assign(state, NO_LANDING);
 }
 
 /** The run after one more event. `content` is the parsed blob of the events that have one. Changes `state` in place. */
@@ -391,7 +394,7 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
       // It landed in the middle of its work, and goes on from there.
       if (state.landing === 'done') {
         for (const path of state.changes.keys()) state.landed.add(path);
-        Object.assign(state, { changes: new Map(), marks: new Map(), landing: 'none', landingApproval: null });
+        Object.assign(state, { changes: new Map(), marks: new Map(), ...NO_LANDING });
       }
       state.base = event.data.to;
       return;
