@@ -68,7 +68,13 @@ test('what a line names is what it reads, where its programs read nothing else',
 });
 
 test('a word that belongs to an option is no place to look, and a script that reads files is not plain', () => {
-  for (const line of ['grep -r -m 1 code', 'grep -rA 3 code', 'grep --recurs code', 'grep -d recurse code', 'rg -m 1 code'])
+  for (const line of [
+    'grep -r -m 1 code',
+    'grep -rA 3 code',
+    'grep --recurs code',
+    'grep -d recurse code',
+    'rg -m 1 code',
+  ])
     assert.ok(namedPaths(line)?.paths.includes(''), line);
   for (const line of ['tree -L 2', 'ls -I x', 'du -d 1']) assert.ok(namedPaths(line)?.names.includes(''), line);
   assert.deepEqual(namedPaths('grep -r -m 1 code src')?.paths.includes(''), false);
