@@ -157,11 +157,11 @@ function numbersIn(text: string): Set<number> {
 /** A value in the form in which it is looked for: longer ones also within others. */
 const MIN_WITHIN = 4;
 
-/** Accounts and numbers are written with spaces, dots and dashes, or without; letter case plays no part. */
+/** Accounts and numbers are written with spaces and any signs between, or without; letter case plays no part. */
 const bareId = (text: string): string =>
   text
     .normalize('NFKC')
-    .replace(/[\s.\-/_]/g, '')
+    .replace(/[^\p{L}\p{N}]/gu, '')
     .toUpperCase();
 
 /** Whether a value is, or holds, one that was taken out of a text from outside. */
@@ -172,7 +172,8 @@ export function isForeign(value: string, foreign: ReadonlySet<string>): boolean 
   const bare = bareId(text);
   for (const each of foreign) {
     if (each.length >= MIN_WITHIN && (text.includes(each) || bare.includes(bareId(each)))) return true;
-    if (text !== '' && /^[\d.]+$/.test(each) && Number(each) === Number(text)) return true;
+    // A credit and a debit are of the same amount.
+    if (text !== '' && /^-?[\d.]+$/.test(each) && Math.abs(Number(each)) === Math.abs(Number(text))) return true;
   }
   return false;
 }

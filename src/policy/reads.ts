@@ -19,7 +19,10 @@ const OTHERS = /^--(?:f|comp|pre|host)/;
 /** What Git does with these shows no content. */
 const QUIET_GIT = new Set(['add', 'branch', 'commit', 'rev-parse', 'status', '--version']);
 /** Scripts of sed without files in them: lines picked, one substitution. */
-const PLAIN_SED = /^(?:[\d,$ ]*[pdq=]|s(?<mark>[/|#,]).*\k<mark>.*\k<mark>[gip\d]*)$/;
+const PLAIN_SED =
+  /^(?:[\d,$ ]*[pdq=]|s(?<mark>[/|#,])(?:(?!\k<mark>)[^\\\n]|\\.)*\k<mark>(?:(?!\k<mark>)[^\\\n]|\\.)*\k<mark>[gip\d]*)$/;
+/** Short options that take the next word, of `rg`, of `grep` and its kin, and of what shows folders. */
+const WITH_WORD = { rg: /^-\w*[ABCEMTdefgjmrt]$/, grep: /^-\w*[ABCDdefm]$/, folder: /^-\w*[ITwLPoHBdXt]$/ };
 /** Where no file of the workspace is. */
 const ELSEWHERE = /^\/(?:dev|tmp|etc|usr|var\/tmp)(?:\/|$)/;
 
@@ -66,6 +69,8 @@ export const speaksOfGit = (command: string): boolean => /\bgit\b/.test(command)
 /** Its arguments hold names, or programs, that are not words of the line. */
 function takesNames(program: string, args: readonly string[]): boolean {
   if (args.some((arg) => OTHERS.test(arg))) return true;
+  // Its programs can load others, and data, by names of their own.
+  if (program === 'jq') return args.some((arg) => /\b(?:import|include)\b/.test(arg) || /^-[^-]*f/.test(arg));
   if (program === 'file') return args.some((arg) => /^-[^-]*f/.test(arg));
   return program === 'sed' && !isPlainSed(args);
 }
@@ -78,13 +83,12 @@ function isPlainSed(args: readonly string[]): boolean {
 }
 
 function looksAround(program: string, args: readonly string[]): boolean {
-  const given = args.filter((arg) => !arg.startsWith('-'));
+  const isGrep = program.endsWith('grep');
+  const kind = WITH_WORD[program === 'rg' ? 'rg' : isGrep ? 'grep' : 'folder'];
+  const takesNext = (option = ''): boolean => kind.test(option) || /^--[^=]+$/.test(option);
+  const given = args.filter((arg, at) => !arg.startsWith('-') && !takesNext(args[at - 1]));
   if (OF_FOLDER.has(program)) return given.length <= (program === 'rg' ? 1 : 0);
-  return (
-    program.endsWith('grep') &&
-    args.some((arg) => /^-[A-Za-z]*[rR]|^--(?:dereference-)?recursive/.test(arg)) &&
-    given.length <= 1
-  );
+  return isGrep && args.some((arg) => /^-\w*[rRd]|^--(?:r|de|di)/.test(arg)) && given.length <= 1;
 }
 
 /** A path may stand behind an option, too: `--file=x`, `-fx`. */
@@ -97,7 +101,8 @@ function partsOf(word: string): string[] {
 
 /** What a word can mean as a path of the workspace; undefined: nothing; null: something that cannot be told. */
 function pathIn(word: string): string | null | undefined {
-  if (word.startsWith('~')) return null;
+  // Some shells make several words of one in braces.
+  if (word.startsWith('~') || /\{[^}]*(?:,|\.\.)[^}]*\}/.test(word)) return null;
   const inside = word.replace(/^\/workspace(?=\/|$)/, '.');
   if (inside.startsWith('/')) return ELSEWHERE.test(inside) && !inside.includes('..') ? undefined : null;
   if (inside.split('/').includes('..')) return null;

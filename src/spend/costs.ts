@@ -1,62 +1,24 @@
 import type { BudgetState, CostDesk, CostReport, CostRow, CostsBy, PriceCorrection } from '../core/api/costs.ts';
 import { costBy, type Spender, spansAt } from '../core/budget.ts';
-import type { EventOf } from '../core/event.ts';
 import { runOfStream } from '../core/ids.ts';
 import type { Spend } from '../core/ports/spend.ts';
 import { wallOf, windowAt } from '../core/time/wall.ts';
-import { Corrections } from './ledger.ts';
+import { CALL_TYPES, callsOf, eventsSince, type PastCall } from './calls.ts';
 import type { SpendDeps } from './spending.ts';
 
 const DAY = 86_400_000;
 /** Days of the chart. */
 const DAYS = 30;
-const TYPES = ['model.called', 'model.answered', 'model.failed', 'run.finished', 'price.corrected'] as const;
-
-/** What tells of a call: its end, or its beginning if it was lost. */
-type Told = EventOf<'model.answered'> | EventOf<'model.failed'> | EventOf<'model.called'>;
-
-/** What one call came to by now. */
-interface Priced {
-  event: Told;
-  usd: number;
-  unpriced: boolean;
-}
+const TYPES = [...CALL_TYPES, 'run.finished'] as const;
 
 type CostsDeps = Pick<SpendDeps, 'store' | 'clock' | 'governance' | 'zone'> & {
-  spend: Pick<Spend, 'ofRun' | 'standing'>;
+  spend: Pick<Spend, 'ofRun' | 'sums'>;
 };
 
-/** What follows on a call that was lost: an end of it would stand before these. */
-const OVER: ReadonlySet<string | undefined> = new Set(['model.called', 'run.finished']);
-
-/** Calls since a moment, oldest first, each by the prices as they have been corrected. */
-async function pricedSince(store: CostsDeps['store'], since: number): Promise<Priced[]> {
-  const corrections = new Corrections();
-  const found: Told[] = [];
-  /** By stream. A lost call counts with what was set aside for it, as in budgets. */
-  const next = new Map<string, string>();
-  // A correction stands behind what it corrects, so it is seen first.
-  const later: EventOf<'price.corrected'>[] = [];
-  for await (const event of store.read({ types: TYPES, reverse: true })) {
-    if (event.at < since) break;
-    if (event.type === 'price.corrected') {
-      later.push(event);
-      continue;
-    }
-    const { type, stream } = event;
-    if (type === 'model.answered' || type === 'model.failed') found.push(event);
-    if (type === 'model.called' && event.data.reserved !== undefined && OVER.has(next.get(stream))) found.push(event);
-    next.set(stream, type);
-  }
-  for (const event of later.reverse()) corrections.take(event);
-  return found.reverse().map((event) => {
-    const model = `${event.data.provider}/${event.data.model}`;
-    if (event.type === 'model.called') return { event, usd: event.data.reserved?.usd ?? 0, unpriced: false };
-    if (event.type === 'model.failed') return { event, usd: event.data.cost?.usd ?? 0, unpriced: false };
-    const { usage, costUsd, unpriced = false } = event.data;
-    const usd = corrections.usd(model, event.at, usage, costUsd);
-    return { event, usd, unpriced: unpriced && !corrections.prices(model, event.at) };
-  });
+/** Calls since a moment but for those that may be under way, the oldest first. */
+async function pastCalls(store: CostsDeps['store'], from: number): Promise<PastCall[]> {
+  const events = await eventsSince(store, { types: TYPES, from });
+  return callsOf(events).filter(({ open }) => !open);
 }
 
 const emptyRow = (name: string): CostRow => ({
@@ -69,7 +31,7 @@ const emptyRow = (name: string): CostRow => ({
   unpriced: 0,
 });
 
-function add(row: CostRow, { event, usd, unpriced }: Priced): void {
+function add(row: CostRow, { event, usd, unpriced }: PastCall): void {
   row.usd += usd;
   row.calls += 1;
   row.unpriced += unpriced ? 1 : 0;
@@ -80,13 +42,13 @@ function add(row: CostRow, { event, usd, unpriced }: Priced): void {
   row.output += output;
 }
 
-const agentOf = ({ actor }: Told): string => actor.replace(/^agent:/, '');
+const agentOf = ({ actor }: PastCall['event']): string => actor.replace(/^agent:/, '');
 
 /** What the network costs and may cost, by the record. */
 export function openCosts({ store, clock, governance, zone, spend }: CostsDeps): CostDesk {
   const wall = wallOf(zone);
   const dayOf = (at: number): string => spansAt(wall().at(at)).day.slice('day:'.length);
-  const nameOf = async (by: CostsBy, each: Priced): Promise<string> => {
+  const nameOf = async (by: CostsBy, each: PastCall): Promise<string> => {
     const { event } = each;
     if (by === 'model') return `${event.data.provider}/${event.data.model}`;
     if (by === 'day') return dayOf(event.at);
@@ -100,7 +62,7 @@ export function openCosts({ store, clock, governance, zone, spend }: CostsDeps):
       const now = clock.now();
       const month = windowAt('month', now, wall());
       const from = since ?? month.from;
-      const all = await pricedSince(store, Math.min(from, month.from, now - DAYS * DAY));
+      const all = await pastCalls(store, Math.min(from, month.from, now - DAYS * DAY));
       const rows = new Map<string, CostRow>();
       const total = emptyRow('all');
       const days = new Map(Array.from({ length: DAYS }, (_, back) => [dayOf(now - (DAYS - 1 - back) * DAY), 0]));
@@ -132,7 +94,7 @@ export function openCosts({ store, clock, governance, zone, spend }: CostsDeps):
       };
     },
     async correct({ model, since, price }: PriceCorrection, by) {
-      const concerned = (await pricedSince(store, since)).filter(
+      const concerned = (await pastCalls(store, since)).filter(
         ({ event }) => event.type === 'model.answered' && `${event.data.provider}/${event.data.model}` === model,
       );
       if (concerned.length === 0) return null;
@@ -161,8 +123,8 @@ async function budgetsOf(
     ...[...agents.keys()].map((agent) => ({ ...nobody, agent })),
     ...people.map((person) => ({ ...nobody, person })),
   ];
-  const standing = await spend.standing(spenders);
-  return standing.map(({ account: { scope, meter, window, limit }, spent }) => ({
+  const sums = await spend.sums(spenders);
+  return sums.map(({ account: { scope, meter, window, limit }, spent }) => ({
     scope,
     meter,
     window,

@@ -4,13 +4,10 @@ import {
   addAmounts,
   type Amounts,
   type Cost,
-  costBy,
   NOTHING,
   type spansAt,
   type Spender,
 } from '../core/budget.ts';
-import type { EventOf } from '../core/event.ts';
-import type { Usage } from '../core/model.ts';
 import { scopesOf, summedAs, taskFor } from './accounts.ts';
 
 type Spans = ReturnType<typeof spansAt>;
@@ -59,30 +56,6 @@ export class Ledger {
       if (span.startsWith('task:') ? ended.has(span.slice('task:'.length)) : !open.has(span)) this.#sums.delete(key);
     }
   }
-}
-
-/** What a model's answers of the past cost by now: as recorded, unless their price was corrected. */
-export class Corrections {
-  readonly #list: {
-    model: string;
-    since: number;
-    until: number;
-    price: EventOf<'price.corrected'>['data']['price'];
-  }[] = [];
-
-  take({ data: { model, since, price }, at }: EventOf<'price.corrected'>): void {
-    // The last word counts.
-    this.#list.unshift({ model, since, until: at, price });
-  }
-
-  usd(model: string, at: number, usage: Usage, recorded: number): number {
-    const found = this.#list.find((each) => each.model === model && at >= each.since && at <= each.until);
-    return found === undefined ? recorded : costBy(found.price, usage);
-  }
-
-  /** Whether a price is known for it by now. */
-  prices = (model: string, at: number): boolean =>
-    this.#list.some((each) => each.model === model && at >= each.since && at <= each.until);
 }
 
 export const amountsOf = ({ usd, tokens }: Cost): Partial<Amounts> => ({ usd, tokens, calls: 1 });

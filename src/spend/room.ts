@@ -10,7 +10,7 @@ import { answeredKey, budgetAbout, settledBy, unpricedModel } from '../core/reco
 
 export interface RoomDeps {
   store: Store;
-  spend: Pick<Spend, 'ofRun' | 'standing'>;
+  spend: Pick<Spend, 'ofRun' | 'sums'>;
   governance(): Pick<Governance, 'commit'>;
   /** What the owner was told and has not answered. */
   matters(): Promise<readonly EventOf<'matter.raised'>[]>;
@@ -43,7 +43,7 @@ async function lookAt(deps: RoomDeps, task: string): Promise<void> {
     const { approval } = event.data;
     const by = (await store.byKey(answeredKey(approval))) === null ? await spend.ofRun(run) : null;
     if (by === null) return;
-    const why = whyRoom(event.data, await spend.standing([by]), deps.governance().commit);
+    const why = whyRoom(event.data, await spend.sums([by]), deps.governance().commit);
     if (why !== null) await deps.goOn(approval, why);
   }
 }
@@ -51,13 +51,13 @@ async function lookAt(deps: RoomDeps, task: string): Promise<void> {
 /** Why it is worth looking at a limit again that a run has come to; null if it is not. */
 function whyRoom(
   met: EventOf<'budget.met'>['data'],
-  standing: Awaited<ReturnType<Spend['standing']>>,
+  sums: Awaited<ReturnType<Spend['sums']>>,
   commit: string,
 ): string | null {
-  const found = standing.find(({ account }) => accountId(account) === met.account);
+  const found = sums.find(({ account }) => accountId(account) === met.account);
   if (found === undefined) {
     const anyWindow = met.account.slice(0, met.account.lastIndexOf(':') + 1);
-    const next = standing.some(({ account }) => accountId(account).startsWith(anyWindow));
+    const next = sums.some(({ account }) => accountId(account).startsWith(anyWindow));
     return next ? 'The window of this limit is over.' : `The settings at ${commit} do not have this limit.`;
   }
   const { account, spent } = found;

@@ -166,7 +166,7 @@ export class Spending implements Spend {
   }
 
   /** What is spent and what may be, for pages and commands; sums are as of now. */
-  async standing(by: readonly Spender[]): Promise<{ account: Account; spent: number }[]> {
+  async sums(by: readonly Spender[]): Promise<{ account: Account; spent: number }[]> {
     await this.#ready();
     const all = by.flatMap((each) => this.accounts(each));
     const unique = new Map(all.map((account) => [accountId(account), this.#raised(account)]));

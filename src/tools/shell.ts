@@ -110,6 +110,10 @@ const isNamed = (paths: readonly string[], path: string): boolean =>
     (named) => named === '' || path === named || path.startsWith(`${named}/`) || pathMatch(`${named}/**`, path),
   );
 
+/** Whether a named path, or pattern, goes on below this one. */
+const leadsThrough = (named: string, path: string): boolean =>
+  named.includes('**') || pathMatch(named.split('/').slice(0, path.split('/').length).join('/'), path);
+
 /**
  * What the rules keep from the command; and, since what runs may send all it sees, private files that its line does not
  * name if it has a network.
@@ -130,9 +134,13 @@ async function labelsRead({ command }: ShellInput, ctx: ToolContext): Promise<La
   const seen = (await ctx.files.list('')).filter((entry) => !isHidden(named?.paths ?? [], ctx, entry));
   const read = seen.filter(({ path }) => isNamed(paths, path));
   const listed = names.length === 0 ? [] : seen.filter(({ path }) => isNamed(names, path));
-  // A link leads to a file of another name.
-  const all = read.some(({ mode }) => mode === '120000') ? seen : read;
-  return unionLabels(past, ...all.map((entry) => ctx.labelsOf(entry)), ...listed.map((entry) => ctx.nameLabels(entry)));
+  // A link leads to a file of another name, and one to a folder to all that is in it.
+  const isFollowed = ({ path, mode }: FileEntry): boolean =>
+    mode === '120000' && (isNamed(paths, path) || paths.some((named) => leadsThrough(named, path)));
+  const all = seen.some(isFollowed) ? seen : read;
+  // Where a link leads is shown beside its name.
+  const shown = listed.map((entry) => (entry.mode === '120000' ? ctx.labelsOf(entry) : ctx.nameLabels(entry)));
+  return unionLabels(past, ...all.map((entry) => ctx.labelsOf(entry)), ...shown);
 }
 
 /** Runs commands on the run's files. Each has a checkout of its own; what it changes joins the run's overlay. */

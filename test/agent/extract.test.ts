@@ -217,7 +217,7 @@ test('a run that ends while values are taken out frees what was set aside for it
       const called = (await loop.events()).flatMap((event) => (event.type === 'model.called' ? [event.data] : []));
       const aside = called.find(({ purpose }) => purpose === 'extract');
       const by = await loop.deps.spend.spender((await loop.store.tasks({}))[0] as never);
-      const [day] = await loop.deps.spend.standing([by]);
+      const [day] = await loop.deps.spend.sums([by]);
       assert.ok(aside?.reserved && (day?.spent ?? 0) >= aside.reserved.usd, 'the call may have cost all of it');
     },
     { agent: BUDGET, limits: { runMs: 300 } },

@@ -59,7 +59,7 @@ test('the most that a call can cost is set aside with its intent, and settled by
     assert.ok(reserved && reserved.tokens > 16_000 && Math.abs(reserved.usd - reserved.tokens / M) < 1e-9, 'all of it');
     assert.ok(second?.data.reserved);
     const by = await loop.deps.spend.spender((await loop.store.tasks({}))[0] as never);
-    const [day] = await loop.deps.spend.standing([by]);
+    const [day] = await loop.deps.spend.sums([by]);
     assert.deepEqual([day?.account.scope, day?.account.window, day?.account.limit], ['agent:assistant', 'day', 1]);
     assert.equal(day?.spent, 30 / M, 'what the answers cost, not what was set aside');
   });
@@ -137,7 +137,7 @@ test('what a model is asked beside the work, and is cancelled at, counts with al
 
 const spentBy = async (loop: Loop): Promise<number> => {
   const by = { agent: 'assistant', task: null, root: null, conversation: null, person: null };
-  return (await loop.deps.spend.standing([by]))[0]?.spent ?? -1;
+  return (await loop.deps.spend.sums([by]))[0]?.spent ?? -1;
 };
 
 test('a call that failed with its count told has cost that, also where no budget counts it', async () => {
@@ -418,9 +418,9 @@ test('runs that wait for a raise go on by themselves once a corrected price make
 test('what still does not fit is asked anew, with what is left now; what has not changed stays asked', () =>
   waiting(async (loop, _tasks, clock, model) => {
     const { spend } = loop.deps;
-    const { standing } = spend;
+    const { sums } = spend;
     let looks = 0;
-    spend.standing = (by) => standing.call(spend, by).finally(() => (looks += 1));
+    spend.sums = (by) => sums.call(spend, by).finally(() => (looks += 1));
     const [before] = await approvals(loop);
     for (const budget of [
       { ...usd({ day: 0.1 }, 'ask'), conversation: usd({ day: 3 }) },

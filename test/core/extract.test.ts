@@ -130,4 +130,7 @@ test('a value that was taken out is known again where it stands, also within oth
   ])
     assert.equal(isForeign(value, foreign), true, value);
   for (const value of ['1234', '17', 'a7', 'INV-2026', '']) assert.equal(isForeign(value, foreign), false, value);
+  const other = new Set(['-50', 'DE12345678', 'INV-2026-00417']);
+  for (const value of ['50', '50.00', 'DE12,345,678', 'DE(1234)5678', 'DE12:34:56:78', 'INV–2026–00417'])
+    assert.equal(isForeign(value, other), true, value);
 });

@@ -67,6 +67,28 @@ test('what a line names is what it reads, where its programs read nothing else',
   assert.equal(told, 25, 'of 33 lines from daily work; docs/formats/policy.md says so');
 });
 
+test('a word that belongs to an option is no place to look, and a script that reads files is not plain', () => {
+  for (const line of [
+    'grep -r -m 1 code',
+    'grep -rA 3 code',
+    'grep --recurs code',
+    'grep -d recurse code',
+    'rg -m 1 code',
+  ])
+    assert.ok(namedPaths(line)?.paths.includes(''), line);
+  for (const line of ['tree -L 2', 'ls -I x', 'du -d 1']) assert.ok(namedPaths(line)?.names.includes(''), line);
+  assert.deepEqual(namedPaths('grep -r -m 1 code src')?.paths.includes(''), false);
+  for (const line of [
+    "sed 's/a/b/;e cat x/mail.md /p' y",
+    "sed 's/a/b/;r x/1' y",
+    `jq -n 'import "x/mail" as $d; $d'`,
+    'jq -nf script',
+    'cat {x,y}/mail.md',
+  ])
+    assert.equal(namedPaths(line), null, line);
+  assert.notEqual(namedPaths(String.raw`sed 's/a\/b/c/g' y`), null);
+});
+
 test('whatever is put before or behind a file, a line that reads it names it', () => {
   for (const line of [
     'cat x/mail.md',

@@ -126,6 +126,14 @@ describe('shell', { skip }, () => {
       assert.deepEqual(await labels(command), ['untrusted'], command);
     for (const command of ['cat a.txt', 'echo hello >c.txt', 'ls -l', 'date', 'git status'])
       assert.deepEqual(await labels(command), command.startsWith('git') ? ['private'] : [], command);
+    const files = await bench.files();
+    await files.write('into', Buffer.from('.'), '120000');
+    for (const [command, expected] of [
+      ['cat into/b.txt', ['untrusted']],
+      ['cat in*/b.txt', ['untrusted']],
+      ['cat a.txt', []],
+    ] as const)
+      assert.deepEqual((await run(say(command), files, more)).labels, expected, command);
     // A program may open what its line does not name; what Git remembers counts only where the line speaks of Git.
     assert.deepEqual(await labels('env true'), ['untrusted']);
     assert.deepEqual(await labels('git log --oneline'), ['private', 'untrusted']);

@@ -72,8 +72,6 @@ function dateOf(rule: string, year: number): number {
   return first + (((day - weekday(first) + 7) % 7) + (nth - 1) * 7) * DAY;
 }
 
-export const COUNTRIES: readonly string[] = Object.keys(TABLE);
-
 /** The days off of a country (`FR`), as `2026-12-25`; null if we do not know it. */
 export function holidays(country: string, year: number): Set<string> | null {
   const rules = TABLE[country.toUpperCase()];

@@ -70,13 +70,6 @@ export function readDuration(text: string): { days: number; ms: number } | null 
   return { days: sign * (weeks * 7 + days), ms: sign * ((hours * 60 + minutes) * 60 + seconds) * 1000 };
 }
 
-export function writeDuration(ms: number): string {
-  const minutes = Math.round(Math.abs(ms) / 60_000);
-  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
-  const time = `${hours > 0 ? `${hours}H` : ''}${rest > 0 || hours === 0 ? `${rest}M` : ''}`;
-  return `${ms < 0 ? '-' : ''}PT${time}`;
-}
-
 /** `20261130T080000Z/PT1H` or `…/20261130T090000Z`. */
 export function readPeriod(text: string, zone: string | undefined): { start: When; length: Length | null } | null {
   const [from = '', to] = text.split('/');

@@ -172,7 +172,7 @@ const lengthen = async ({ deps }: Turn, gathered: Gathered, refs: readonly BlobR
 };
 
 /** The same messages as they stand in a request, and what of this run's own is shortened there, by place. */
-interface Standing extends Gathered {
+interface Shortened extends Gathered {
   whole: Record<number, BlobRef>;
 }
 
@@ -187,16 +187,16 @@ function stubIn({ deps, log, agent }: AgentTurn): (message: ModelMessage) => { r
     });
 }
 
-function standing(
+function shortened(
   turn: AgentTurn,
   { refs, messages }: Gathered,
   { turnFrom, ...sequence }: Pick<Sequence, 'cold' | 'head' | 'window'> & { turnFrom: number },
-): Standing {
+): Shortened {
   const stubOf = stubIn(turn);
   const tokensOf = (message: ModelMessage): number => lengthOf(turn.deps, [message]) / 4;
   const out = leftOut({ ...sequence, messages, tokensOf, stubOf: (message) => stubOf(message).message });
   if (out.size === 0) return { refs, messages, whole: {} };
-  const stood: Standing = { refs: [...refs], messages: [...messages], whole: {} };
+  const stood: Shortened = { refs: [...refs], messages: [...messages], whole: {} };
   for (const index of out) {
     const [message, ref] = [messages[index], refs[index]];
     if (message === undefined || ref === undefined) continue;
@@ -213,7 +213,7 @@ async function gather(
   conversation: Conversation,
   time: readonly BlobRef[],
   size: Pick<Sequence, 'head' | 'window'>,
-): Promise<Standing & { turnFrom: number; cold: boolean }> {
+): Promise<Shortened & { turnFrom: number; cold: boolean }> {
   const { deps, log } = turn;
   const { state } = log;
   const spares = deps.governance().settings.sparing !== false;
@@ -229,11 +229,11 @@ async function gather(
   await lengthen(turn, gathered, [...before, ...state.messages]);
   if (state.calls.length > 0) {
     const results = resultsMessage(state);
-    const seen = spares && mayRefer(results) ? standing(turn, gathered, sequence).messages : [];
+    const seen = spares && mayRefer(results) ? shortened(turn, gathered, sequence).messages : [];
     await lengthen(turn, gathered, [log.put(spares ? referring(results, seen) : results)]);
   }
   await lengthen(turn, gathered, [...time, ...state.arrived]);
-  const stood = spares ? standing(turn, gathered, sequence) : { ...gathered, whole: {} };
+  const stood = spares ? shortened(turn, gathered, sequence) : { ...gathered, whole: {} };
   return { ...stood, turnFrom, cold };
 }
 

@@ -35,13 +35,6 @@ export interface MailQuery {
   thread?: readonly string[];
 }
 
-/** Up to where a folder has been followed. UIDs of another `validity` are other numbers for the same mails. */
-export interface MailPosition {
-  validity: string;
-  /** The highest UID seen. */
-  uid: number;
-}
-
 export interface MailSource {
   bytes: Uint8Array;
   flags: readonly string[];

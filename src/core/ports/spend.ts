@@ -52,7 +52,7 @@ export interface Spend {
   /** Puts before the owner that it was reached, once in each window. */
   tell(reached: Reached, then: string): Promise<void>;
   /** What is spent and what may be, by these spenders' limits. */
-  standing(by: readonly Spender[]): Promise<{ account: Account; spent: number }[]>;
+  sums(by: readonly Spender[]): Promise<{ account: Account; spent: number }[]>;
   /** When the window of a limit is over; null for a task's. */
   until(account: Account): number | null;
 }
