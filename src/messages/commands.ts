@@ -46,7 +46,8 @@ export async function runCommand(
 ): Promise<Said | null> {
   const by = `${channel}:${message.sender}`;
   const { answers } = message;
-  const answered = (await runAnswer(deps, message.text, by)) ?? (answers && (await runReply(deps, answers, by))) ?? null;
+  const answered =
+    (await runAnswer(deps, message.text, by)) ?? (answers && (await runReply(deps, answers, by))) ?? null;
   if (answered !== null) return { text: answered, place };
   const command = /^\/([a-z]+)\s*$/i.exec(message.text.trim())?.[1]?.toLowerCase();
   switch (command) {
