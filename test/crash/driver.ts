@@ -260,7 +260,13 @@ export class Crashes {
       const { tasks } = await this.api<RuntimeStatus>('/api/status');
       return tasks.queued + tasks.running + tasks.waiting === 0;
     };
-    await until(idle, 'nothing is left to do', PATIENCE);
+    // What has landed or ended a moment ago may still become a task: triggers follow the journal.
+    let since = 0;
+    const quiet = async (): Promise<boolean> => {
+      since = (await idle()) ? since || Date.now() : 0;
+      return since > 0 && Date.now() - since > 1_000;
+    };
+    await until(quiet, 'nothing is left to do', PATIENCE);
   }
 
   /** Answers what is asked until every message has its reply. */

@@ -100,7 +100,7 @@ async function checkRecord(crashes: Crashes): Promise<string> {
       `journal.git has every event: ${JSON.stringify(counts)}`,
     );
     for (const task of await record.store.tasks({}))
-      assert.ok(isEnded(task.status), `task ${task.id} is ${task.status}`);
+      assert.ok(isEnded(task.status), `task ${task.id} is ${task.status}: ${JSON.stringify(task)}`);
     const started = new Map<string, number>();
     for await (const event of record.store.read({ types: ['tool.started'] }))
       if (event.type === 'tool.started' && !event.data.idempotent)
