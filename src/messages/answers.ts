@@ -2,6 +2,7 @@ import type { Answering } from '../core/standing.ts';
 import type { EscalationDesk } from '../core/escalation.ts';
 import type { Runtime } from '../core/api/runtime.ts';
 import type { ApprovalVerdict } from '../core/agreed.ts';
+import type { ChannelMessage } from '../core/ports/channel.ts';
 import { CHAT_MAX } from '../core/records/matter.ts';
 
 // What a person who was told of something says about it in a chat: by a button, or in words.
@@ -15,6 +16,9 @@ export interface AnswerDeps {
 /** Characters of a note. */
 const MAX_NOTE = 2_000;
 
+const noteIn = (text: string): Answering =>
+  text.trim() === '' ? {} : { note: text.trim().slice(0, MAX_NOTE).toWellFormed() };
+
 /** Carries out `/approve ID [NOTE]`, `/deny ID [NOTE]`, `/answer ID TEXT` and `/ack [ID]`; null for anything else. */
 export async function runAnswer(deps: AnswerDeps, said: string, by: string): Promise<string | null> {
   const [, word = '', id = '', text = ''] =
@@ -23,13 +27,30 @@ export async function runAnswer(deps: AnswerDeps, said: string, by: string): Pro
   if (verb === '') return null;
   if (verb === 'ack') return id === '' ? acknowledgeOnly(deps, by) : acknowledge(deps, id, by);
   if (id === '') return `The id is missing. Write /${verb} ID${verb === 'answer' ? ' TEXT' : ''}.`;
-  if (verb === 'approve' || verb === 'deny') {
-    const note = text.trim() === '' ? {} : { note: text.trim().slice(0, MAX_NOTE).toWellFormed() };
-    return (await decide(deps, { id, verdict: verb, answering: note }, by)).text;
-  }
+  if (verb === 'approve' || verb === 'deny')
+    return (await decide(deps, { id, verdict: verb, answering: noteIn(text) }, by)).text;
   if (text.trim() === '') return 'The answer is missing. Write it after the id.';
   const result = await deps.runtime.answer(id, text, by);
   return result.ok ? 'Answered.' : result.message;
+}
+
+/** A clear word, alone or with a note behind it. What asks back, or agrees to something else than was shown, is for the agent. */
+const CLEAR = /^(?:(yes|no)(?=$|[\n.,!:;–—])|(approve|deny)(?=$|[\s.,!:;–—]))[\s.,!:;–—]*([^?]*)$/i;
+const CONDITION = /^(?:but|if|only if|unless|once|when|after)\b/i;
+
+/** Carries out a reply to an approval that says yes or no; null for any other. */
+export async function runReply(
+  deps: AnswerDeps,
+  { actions, text }: NonNullable<ChannelMessage['answers']>,
+  by: string,
+): Promise<string | null> {
+  const id = actions.map((action) => /^(?:approve|deny):(.+)$/.exec(action)?.[1]).find((each) => each !== undefined);
+  const [, plain = '', verb = '', note = ''] = CLEAR.exec(text.trim()) ?? [];
+  const word = (plain || verb).toLowerCase();
+  if (id === undefined || word === '') return null;
+  const verdict = word === 'yes' || word === 'approve' ? 'approve' : 'deny';
+  if (verdict === 'approve' && CONDITION.test(note)) return null;
+  return (await decide(deps, { id, verdict, answering: noteIn(note) }, by)).text;
 }
 
 const SCOPES: Readonly<Record<string, Answering>> = { task: { scope: 'task' }, grant: { scope: 'standing' } };

@@ -2,7 +2,7 @@ import type { Button, ChannelMessage } from '../core/ports/channel.ts';
 import { conversationId, isAgentName, isSafeName } from '../core/ids.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Runtime } from '../core/api/runtime.ts';
-import { type AnswerDeps, runAnswer } from './answers.ts';
+import { type AnswerDeps, runAnswer, runReply } from './answers.ts';
 import { beginAnew, type ChatMove, type ChatPlace, goOnWith } from './chats.ts';
 
 export interface CommandDeps {
@@ -44,7 +44,10 @@ export async function runCommand(
   message: ChannelMessage,
   place: ChatPlace,
 ): Promise<Said | null> {
-  const answered = await runAnswer(deps, message.text, `${channel}:${message.sender}`);
+  const by = `${channel}:${message.sender}`;
+  const { answers } = message;
+  const answered =
+    (await runAnswer(deps, message.text, by)) ?? (answers && (await runReply(deps, answers, by))) ?? null;
   if (answered !== null) return { text: answered, place };
   const command = /^\/([a-z]+)\s*$/i.exec(message.text.trim())?.[1]?.toLowerCase();
   switch (command) {
@@ -59,7 +62,7 @@ export async function runCommand(
         return { text: 'This works only in a private chat with me.', place };
       return { ...(await offerChats(deps, place)), place };
     case 'stop':
-      return { text: await stop(deps, place, `${channel}:${message.sender}`), place };
+      return { text: await stop(deps, place, by), place };
     case 'status':
       return { text: await statusText(deps), place };
     case 'agents':

@@ -250,6 +250,33 @@ test('a live photo is a file, too', async (t) => {
   assert.match(message.text, /look\n\n\(The file live-photo-\d+\.mp4 is missing here/);
 });
 
+test('a reply to a message with buttons tells what those do, and what it says itself', async (t) => {
+  const { fake, open } = await openLab(t);
+  const host = new Taker();
+  const channel = open();
+  running(t, channel, host);
+  const buttons = [
+    { label: 'Approve', action: 'approve:apr_1' },
+    { label: 'Deny', action: 'deny:apr_1' },
+  ];
+  for (const each of [buttons, []]) {
+    const [part] = channel.split({ text: 'May I?', files: [], buttons: each });
+    assert.ok(part);
+    await channel.send(String(ANNA), part, { key: `k${each.length}`, again: false, draft: null });
+  }
+  const [asked, told] = fake.said(ANNA);
+  fake.write({ text: 'yes: today', replyTo: asked?.id });
+  fake.write({ text: 'yes', replyTo: told?.id });
+  fake.write({ text: 'yes' });
+  await until(() => host.taken.length >= 3, 'all arrive');
+  const actions = buttons.map(({ action }) => action);
+  assert.deepEqual(
+    host.taken.map(({ answers }) => answers),
+    [{ actions, text: 'yes: today' }, undefined, undefined],
+  );
+  assert.equal(host.taken[0]?.text, '(In reply to your message: "May I?")\n\nyes: today');
+});
+
 test('a reply to a message of another chat says what it is, whose and where', async (t) => {
   const { fake, open } = await openLab(t);
   const host = new Taker();

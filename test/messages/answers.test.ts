@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pending } from '../../src/core/api/runtime.ts';
 import type { EscalationState } from '../../src/core/escalation.ts';
-import { type AnswerDeps, pressAnswer, runAnswer } from '../../src/messages/answers.ts';
+import { type AnswerDeps, pressAnswer, runAnswer, runReply } from '../../src/messages/answers.ts';
 
 const escalationOf = (id: string): EscalationState => ({
   id,
@@ -102,6 +102,40 @@ test('answers in words', async () => {
     assert.deepEqual(asked, what === null ? [] : [what], said);
   }
   assert.equal(WORDS.length, 24);
+});
+
+const REPLIES: [said: string, asked: string | null][] = [
+  ['yes', 'approve apr_1 chat:1'],
+  [' Yes. ', 'approve apr_1 chat:1'],
+  ['yes: only today', 'approve apr_1 chat:1 note=only today'],
+  ['approve only today', 'approve apr_1 chat:1 note=only today'],
+  ['Approve\nonly today', 'approve apr_1 chat:1 note=only today'],
+  ['no', 'deny apr_1 chat:1'],
+  ['No, not him', 'deny apr_1 chat:1 note=not him'],
+  ['deny', 'deny apr_1 chat:1'],
+  ['no problem, go ahead', null],
+  ['yes?', null],
+  ['yes, what would it do?', null],
+  ['yes, but change the address first', null],
+  ['approve if she agrees', null],
+  ['yesterday', null],
+  ['nobody', null],
+  ['approved', null],
+  ['I say yes', null],
+  ['', null],
+];
+
+test('a reply to an approval answers it by a clear word, with a note; any other reply does not', async () => {
+  const actions = ['approve:apr_1', 'deny:apr_1', 'ack:esc_1'];
+  for (const [text, what] of REPLIES) {
+    const { deps, asked } = network();
+    const said = await runReply(deps, { actions, text }, 'chat:1');
+    assert.equal(said, what === null ? null : what.startsWith('approve') ? 'Approved.' : 'Denied.', text);
+    assert.deepEqual(asked, what === null ? [] : [what], text);
+  }
+  const { deps, asked } = network();
+  assert.equal(await runReply(deps, { actions: ['ack:esc_1', 'go:a/s'], text: 'yes' }, 'chat:1'), null);
+  assert.deepEqual(asked, []);
 });
 
 test('without an id the only escalation is meant; of several they are named', async () => {

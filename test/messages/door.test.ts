@@ -355,9 +355,14 @@ test('M4 an approval that a chat cannot show whole can only be denied there', ()
         /is too long to be shown here/,
       );
       assert.equal((await loop.runtime.pending()).length, 1);
-      await write(`/deny ${wait?.id}`);
-      assert.equal(await said(2), 'Denied.');
-      assert.equal(await said(3), 'left it');
+      const reply = (text: string) => {
+        const actions = (sent[0]?.buttons ?? []).map(({ action }) => action);
+        return write(`(In reply to your message)\n\n${text}`, { answers: { actions, text } });
+      };
+      await reply('yes');
+      assert.match(await said(2), /is too long to be shown here/);
+      await reply('no: too long');
+      assert.deepEqual([await said(3), await said(4)], ['Denied.', 'left it']);
     },
     askFirst,
   ));

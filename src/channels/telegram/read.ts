@@ -55,6 +55,7 @@ export function readMessage(parts: readonly Message[], edited: boolean, me: Me):
     replyTo: replyToOf(parts.at(-1) ?? first),
     externalId: edited ? `${id}.${first.edit_date ?? 0}` : id,
     ...(edited && { edits: id }),
+    ...(others.length === 0 && !edited && answersOf(first, me)),
     ...(others.length > 0 && { parts: others.map((part) => idOf(part, me)) }),
     attachments,
   };
@@ -110,6 +111,15 @@ function repliedTo(message: Message): Message | null {
   const answered = message.reply_to_message;
   if (!answered || answered.forum_topic_created || answered.message_id === message.message_thread_id) return null;
   return answered;
+}
+
+/** What a reply to a message with buttons says. Words of others, and files, answer nothing. */
+function answersOf(message: Message, me: Me): Pick<Letter, 'answers'> {
+  const answered = repliedTo(message);
+  if (answered?.from?.id !== me.id || message.forward_origin || message.text === undefined) return {};
+  const keys = answered.reply_markup?.inline_keyboard.flat() ?? [];
+  const actions = keys.flatMap((key) => ('callback_data' in key ? key.callback_data : []));
+  return actions.length === 0 ? {} : { answers: { actions, text: wordsOf(message, me) } };
 }
 
 /** Without the bot's name, and with the addresses that stand behind words. */

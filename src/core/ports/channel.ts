@@ -79,6 +79,8 @@ export interface ChannelMessage {
   parts?: readonly string[];
   /** The `externalId` of the message that this is an edit of, with the whole of its new words. */
   edits?: string;
+  /** It replies to a message of ours with buttons: what those do, and its own words without any about that message. */
+  answers?: { actions: readonly string[]; text: string };
 }
 
 /** Somebody pressed a button of a message. */
