@@ -108,7 +108,7 @@ test('list says of each who has it, or why it cannot work; show has text, files 
   const views = JSON.parse(printed.out) as { name: string; missing: string[] }[];
   assert.deepEqual(
     views.map(({ name }) => name),
-    ['csv-report', 'meeting-minutes', 'notes'],
+    ['csv-report', 'mail', 'meeting-minutes', 'notes'],
   );
   assert.equal(await ruche('show', 'notes'), 0);
   assert.match(printed.out, /Ruche runs none of them\):\n {4}brew: formula evil/);
