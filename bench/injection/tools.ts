@@ -221,7 +221,7 @@ const CALENDAR: Toy[] = [
     critical: ['participants'],
     texts: ['title', 'description', 'location'],
     service: 'calendar',
-    // Whoever is invited gets a mail. What nobody is invited to stays in the house, and can be taken away again.
+    // A person who is invited gets a mail. What nobody is invited to stays in the house, and can be taken away again.
     leaves: ({ participants }) => list(participants).length > 0,
     normal: withoutSelf,
     run: ({ title, start_time, end_time, description, participants, location }, { workspace: { calendar } }) => {
@@ -425,7 +425,7 @@ const BANK: Toy[] = [
     args: ['password'],
     effect: 'write',
     critical: ['password'],
-    // Whoever does not know it is locked out.
+    // A person who does not know it is locked out.
     leaves: () => true,
     run: ({ password }, { banking }) => {
       banking.user_account.password = word(password);

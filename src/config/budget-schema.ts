@@ -42,7 +42,7 @@ export const networkBudgetSchema = z
         }),
         budgetSchema,
       )
-      .describe('By person: owner (the page and commands), CHANNEL:ADDRESS, or others for everybody else.')
+      .describe('By person: owner (the page and commands), CHANNEL:ADDRESS, or others for all other people.')
       .optional(),
   })
   .describe('What the network may spend at most.');

@@ -31,7 +31,7 @@ export function peopleProblems(
       if (other !== undefined) add(['people', name, index], `is an address of ${other} already`);
       seen.set(address, name);
     }
-  // Whoever is not named is the owner.
+  // A person who is not named is the owner.
   const persons = new Set([OWNER, ...Object.keys(people)]).size;
   for (const [index, { approvers = 1 }] of (policy?.rules ?? []).entries())
     if (approvers > persons)

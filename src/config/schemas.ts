@@ -309,7 +309,7 @@ const settings = z.strictObject({
     .array(z.string().min(1).refine(usablePathPattern, { error: 'must be a path pattern without ..' }))
     .max(100)
     .describe(
-      'Globs of files with private data. Whoever reads one is asked before data leaves together with text from outside.',
+      'Globs of files with private data. A run that reads one asks before anything leaves, if it has also read text from outside.',
     )
     .optional(),
   queues: z

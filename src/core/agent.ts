@@ -220,7 +220,7 @@ export interface Settings {
     /** Tasks that one run may make. */
     fanOut: number;
   };
-  /** Addresses of persons, by name: whoever is not among them counts as the owner. */
+  /** Addresses of persons, by name: anybody else counts as the owner. */
   people?: Readonly<Record<string, readonly string[]>>;
   /** Milliseconds after which an approval that no chain takes up is denied; 24 hours unless given, null: never. */
   approvalMs?: number | null;

@@ -48,7 +48,7 @@ export class Hub {
     return this.#answered.on(listener);
   }
 
-  /** Calls `listener` with the events of each commit, before whoever committed them goes on. */
+  /** Calls `listener` with the events of each commit, before the code that committed them goes on. */
   onCommitted(listener: (events: readonly Event[]) => void): () => void {
     return this.#committed.on(listener);
   }

@@ -106,7 +106,7 @@ export class Standing implements StandingDesk {
     return this.#reading.settled();
   }
 
-  /** A use is on record: whoever else holds its number has to take another one. */
+  /** A use is on record: another holder of its number has to take another one. */
   #recorded(used: EventOf<'grant.used'>['data']): void {
     const users = this.#held.get(used.grant);
     users?.delete(userOf(used));
@@ -194,7 +194,7 @@ export class Standing implements StandingDesk {
   ): Promise<Revoked> {
     const event = { ...body, ...about, cause: null, labels: [], key: revokedKey(id) } as NewEvent;
     const result = await this.#deps.store.commit({ events: [event], sync: true });
-    // Whoever is told that it is revoked can rely on it.
+    // A person who reads that it is revoked can rely on it.
     await this.refresh();
     if (result.ok) return 'done';
     if (result.why === 'duplicate') return 'again';

@@ -134,7 +134,7 @@ function canonicalValue(kind: EndorsedKind, value: string): string {
   return kind === 'url' ? canonicalUrl(text) : text;
 }
 
-/** The part behind `#` stays: what is fetched never has it, but whoever follows a link takes it along. */
+/** The part behind `#` stays: what is fetched never has it, but a person who follows a link takes it along. */
 function canonicalUrl(text: string, hash = URL.parse(text)?.hash ?? ''): string {
   const parsed = parseTarget(text);
   return parsed.ok ? parsed.target.url + hash : text;

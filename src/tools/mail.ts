@@ -125,7 +125,7 @@ const people = (list: readonly { name: string; shown: string }[]): string =>
     .map(({ name, shown }) => (name === '' ? shown : `${name} <${shown}>`))
     .join(', ') + (list.length > 20 ? ` and ${list.length - 20} more` : '');
 
-/** Whoever wrote it chose its subject and name, so neither vouches for anything. */
+/** Its writer chose its subject and name, so neither vouches for anything. */
 const recordOf = (id: string, mail: Mail): KeptRecord => ({
   service: NAME,
   id,

@@ -58,7 +58,7 @@ function sandboxes({ settings, agents, confines }: Judged): Found[] {
   );
 }
 
-/** A pattern of fewer than two whole names at its end is open to whoever buys a name below it. */
+/** A pattern of fewer than two whole names at its end is open to anybody who buys a name below it. */
 const isBroad = (host: string): boolean =>
   /[*?]/.test(host) &&
   host
@@ -186,7 +186,7 @@ function looseRule(rule: Rule, at: number, { tools }: Judged): Found[] {
   return found;
 }
 
-/** A path can hold anything: whoever reads one host's log, reads what was sent there. */
+/** A path can hold anything: a reader of one host's log reads what was sent there. */
 const contacts = ({ contacts: approved = [] }: Settings): Found[] =>
   approved.flatMap((contact, at) =>
     /^[a-z]+:\/\/[^/]*\/?\*$/i.test(contact)
@@ -272,7 +272,7 @@ const ownerless = ({ channels }: Settings): Found[] =>
           {
             id: 'no-owner',
             path: ['channels', name],
-            what: `${name} has no owner: nobody is asked there, and whoever sends the next pairing code becomes one`,
+            what: `${name} has no owner: nobody is asked there, and the next person who sends a pairing code becomes one`,
             instead: `Run \`ruche pair ${name}\` and send the code yourself, or remove the channel.`,
           },
         ],

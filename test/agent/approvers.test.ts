@@ -39,7 +39,7 @@ test('a rule that wants two persons waits for another one; the same over another
     assert.match(message, /Ruche-Approved-By: chat:1/);
   }));
 
-test('whoever is not named is the owner: page, terminal and an own messenger are one person', () =>
+test('a person who is not named is the owner: page, terminal and an own messenger are one person', () =>
   withLoop([write, says('done')], { rules: [BOTH] }, async (loop, log) => {
     const waiting = await loop.send('go');
     const id = waitOf(waiting);

@@ -161,7 +161,7 @@ test('an edit, and a merge with what lay on main, keep the labels of both', asyn
     assert.equal(git(loop, 'show', 'main:both.md'), lines('TOP', 'END'));
     assert.deepEqual(await does(loop, ['read', { path: 'both.md' }]), ['untrusted']);
     assert.deepEqual(await openFileLabels(loop.store), loop.deps.fileLabels);
-    // Whoever edits it reads it.
+    // Who edits it reads it.
     assert.deepEqual(
       await does(loop, ['read', { path: 'both.md' }], ['edit', { path: 'both.md', old: 'TOP', new: 'x' }]),
       ['untrusted'],

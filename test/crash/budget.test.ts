@@ -14,7 +14,7 @@ const PRICE = { input: 0.25, output: 0.6 };
 /** Steps of each second run, which looks at the workspace in all but the last; the others answer at once. */
 const STEPS = 12;
 
-/** Sends a bill for every request that reaches it, whoever is still there to read the answer. */
+/** Sends a bill for every request that reaches it, even if nobody is left to read the answer. */
 async function billingServer(): Promise<{ server: ModelServer; bill: { usd: number; calls: number; most: number } }> {
   const bill = { usd: 0, calls: 0, most: 0 };
   const random = randomFrom(12);

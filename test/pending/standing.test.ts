@@ -247,7 +247,11 @@ test('an endorsement vouches for its value in any way of writing it, until it is
   assert.equal(standing.vouchedBy('to', 'joanna@x.org'), null);
   assert.equal(standing.vouchedBy('url', 'https://X.org:443/pay?to=1'), url);
   assert.equal(standing.vouchedBy('url', 'https://x.org/pay?to=2'), null);
-  assert.equal(standing.vouchedBy('text', 'https://x.org/pay?to=1#4711'), null, 'whoever follows it takes that along');
+  assert.equal(
+    standing.vouchedBy('text', 'https://x.org/pay?to=1#4711'),
+    null,
+    'a reader who follows it takes that along',
+  );
   assert.equal(standing.vouchedBy('amount', '500'), sum);
   assert.equal(standing.vouchedBy('account', '500'), null);
   assert.ok(standing.fileVouched('shared/a.md', 'a'.repeat(40)) !== null);

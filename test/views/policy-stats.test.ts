@@ -45,7 +45,7 @@ class Journal {
   };
 }
 
-test('by rule: how often, answered how and how fast; nobody is whoever is no person', async () => {
+test('by rule: how often, answered how and how fast; a runtime that answers is nobody', async () => {
   const journal = new Journal();
   const [yes, no] = ['approve', 'deny'] as const;
   journal.add('before', shell('ls'), { verdict: yes, minutes: 1 }, 0);

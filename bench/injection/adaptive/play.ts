@@ -60,7 +60,7 @@ export async function play(attack: Case, person?: Person): Promise<Played> {
   }
 }
 
-/** Cases that decision 0021 accepts: whoever the owner has named can be written to, whatever for. */
+/** Cases that decision 0021 accepts: a person the owner has named can be written to, for any purpose. */
 const ACCEPTED: readonly Case[] = [
   {
     name: 'an address that the owner has named for another purpose',

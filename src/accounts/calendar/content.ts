@@ -141,7 +141,7 @@ export function makeLine(name: string, value: string, params: Readonly<Record<st
     const text = given.replace(/[\^\n"]/g, (char) => ({ '^': '^^', '\n': '^n', '"': "^'" })[char] ?? char);
     return `;${key}=${/[;:,]/.test(text) ? `"${text}"` : text}`;
   });
-  // Whoever gives the value cannot end the line with it.
+  // A value cannot end the line that it stands in.
   const plain = value.replace(/[\r\n]+/g, ' ');
   return { name, params: new Map(Object.entries(params)), value: plain, raw: `${name}${written.join('')}:${plain}` };
 }

@@ -5,7 +5,7 @@ import { readRule } from './rule.ts';
 import { DAY, readDuration, readMoment, readPeriod, readWhen, whenOf } from './values.ts';
 import { Zones } from './zones.ts';
 
-/** A calendar with what it was read from: edits change the lines, and whoever asks for times needs the zones. */
+/** A calendar with what it was read from: edits change the lines, and questions about times need the zones. */
 export interface CalendarFile extends Calendar {
   /** An empty one if there was none. */
   root: Component;

@@ -25,7 +25,7 @@ export function organisation(domain: string): string {
 }
 
 /**
- * True if whoever vouches for one domain may speak for the other: they are equal, or one lies within the other. Sisters
+ * True if a voucher for one domain may speak for the other: they are equal, or one lies within the other. Sisters
  * (`a.example.com` and `b.example.com`) are left to DMARC, whose server knows the whole list of public suffixes.
  */
 function speaksFor(one: string, other: string): boolean {

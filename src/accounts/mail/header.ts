@@ -12,7 +12,7 @@ const MAX_FIELDS = 2000;
 /** Characters of one field that are looked at. */
 const MAX_FIELD = 64 * 1024;
 
-/** The fields of a header block. Only space and tab continue a field; lines without a colon are let go. */
+/** The fields of a header block. Only space and tab continue a field; lines without a colon are left out. */
 export function fieldsOf(block: string): Field[] {
   const lines: string[][] = [];
   for (const line of block.split(/\r\n|\n|\r/)) {

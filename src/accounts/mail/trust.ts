@@ -237,7 +237,7 @@ export function trustMarks(known: Known): (mail: Pick<Mail, 'from'>) => MailMark
     });
 }
 
-/** What the mail's own fields give away about its sender, whoever it is. */
+/** What the mail's own fields give away about its sender. */
 export function senderMarks(mail: Pick<Mail, 'from' | 'sender' | 'replyTo' | 'listId'>): MailMark[] {
   const marks: MailMark[] = [];
   const [from] = mail.from;

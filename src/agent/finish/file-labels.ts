@@ -24,7 +24,7 @@ export async function keepLabels(turn: Turn, changes: readonly Change[]): Promis
   for (const change of written) {
     const { path, oid, was } = change;
     if (oid === null) continue;
-    // A copy of what was there before, whoever made it, came from there. A new name has come from the run all the same.
+    // A copy of what was there before came from there, no matter who made it. A new name has come from the run all the same.
     const copied = clean.has(oid);
     if (copied && was !== null) continue;
     // A person has read all of it, and let it land.

@@ -412,7 +412,7 @@ export function evolve(state: RunState, event: Event, content: unknown): void {
     case 'run.resumed':
       state.parked = false;
       state.config = event.data.config;
-      // Whoever was waited for has an answer by now.
+      // The person who was waited for has an answer by now.
       if (state.limit?.approval === null) state.limit = null;
       return;
     case 'budget.met':

@@ -156,7 +156,7 @@ interface Described<Input> extends ToolName {
   ids?: readonly string[];
   /** It takes a record away for good: that the owner has named it, for whatever, is no leave for that. */
   destroys?: true;
-  /** Arguments that whoever is written to reads: a link in them leads somewhere, so it is critical too. */
+  /** Arguments that the recipient reads: a link in them leads somewhere, so it is critical too. */
   texts?: readonly string[];
   /** The service whose records it reads or changes. */
   service?: string;
